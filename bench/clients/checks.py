@@ -1,0 +1,63 @@
+"""What a client does with the values it got: the same small work in every client, and in the expectation.
+
+``touch_point`` and ``touch_page`` are timed with the requests, so they are cheap; every value is taken out of
+its row, which makes a driver that decodes late decode it. ``fingerprint`` is exact and never timed.
+"""
+
+from __future__ import annotations
+
+import datetime
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+FIRST_KEY = 1_000_000_000_000
+"""The key of a phase's first request; the others count up from it."""
+
+Row = Sequence[Any]
+Touch = Callable[[Iterable[Row], int], int]
+
+
+class WrongAnswer(Exception):
+    """An answer that is not the one to this request."""
+
+
+def touch_point(rows: Iterable[Row], key: int) -> int:
+    """Take the six values of a point read's only row; its ``id`` has to be the key that was asked for."""
+    ((id_, name, email, age, score, active),) = rows
+    if id_ != key:
+        raise WrongAnswer(f"asked for the row {key}, got the row {id_}")
+    total: int = id_ + len(name) + len(email) + age + int(score) + active
+    return total
+
+
+def touch_page(rows: Iterable[Row], key: int) -> int:
+    """Take the ten values of every row of a page."""
+    total = 0
+    for id_, name, city, visits, amount, score, active, created, price, marks in rows:
+        total += visits + amount + len(name) + len(city) + active + created.microsecond + marks[2]
+        if id_ is None or score is None or price is None:
+            raise WrongAnswer("a null where there is none")
+    return total
+
+
+TOUCHES: dict[str, Touch] = {"point": touch_point, "page": touch_page}
+
+
+def canonical(value: Any) -> str:
+    """One spelling for each value, whichever of Python's types a driver chose for it."""
+    if isinstance(value, datetime.datetime):
+        if value.tzinfo is not None:
+            value = value.astimezone(datetime.timezone.utc).replace(tzinfo=None)
+        return str((value - datetime.datetime(1970, 1, 1)) // datetime.timedelta(milliseconds=1))
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(map(canonical, value)) + "]"
+    return str(value)
+
+
+def fingerprint(rows: Iterable[Row], key: int) -> int:
+    """CRC-32 over every value of every row. The key takes no part: the rows hold it where there is one."""
+    crc = 0
+    for row in rows:
+        crc = zlib.crc32("\x1f".join([*map(canonical, row), "\x1e"]).encode(), crc)
+    return crc

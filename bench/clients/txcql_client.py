@@ -1,0 +1,48 @@
+"""txcql, used as a Twisted program uses it."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from load import Job, Load, report
+from twisted.internet.defer import Deferred
+from twisted.internet.task import react
+
+import txcql
+
+
+async def main(reactor: Any) -> None:
+    """Connect, prepare, keep the job's requests in flight, close."""
+    job = Job.from_arguments()
+    session = await txcql.connect(reactor, ["127.0.0.1"], port=job.port, protocol_version=job.protocol)
+    try:
+        statement = await session.prepare(job.statement)
+        finished: Deferred[None] = Deferred()
+
+        def send_point(key: int) -> None:
+            session.execute(statement, [key]).addCallbacks(point, load.failed, callbackArgs=(key,))
+
+        def point(result: Any, key: int) -> None:
+            load.arrived((result.one(),), key)
+
+        def send_page(key: int) -> None:
+            session.execute(statement, [key]).addCallbacks(load.arrived, load.failed, callbackArgs=(key,))
+
+        def end(reason: object) -> None:
+            if reason is None:
+                finished.callback(None)
+            elif not finished.called:
+                finished.errback(RuntimeError(str(reason)))
+
+        load = Load(job, send_point if job.kind == "point" else send_page, end)
+        load.start()
+        await finished
+        folder = os.path.dirname(os.path.abspath(txcql.__file__))
+        report(load.measured, txcql=txcql.__version__, compiled=bool(txcql.wire.COMPILED), folder=folder)
+    finally:
+        await session.close()
+
+
+if __name__ == "__main__":
+    react(main)

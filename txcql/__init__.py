@@ -1,0 +1,29 @@
+"""txcql: the CQL driver for programs that live in a Twisted reactor."""
+
+from txcql import errors
+from txcql._version import __version__
+from txcql.session.connect import connect
+from txcql.session.results import Result
+from txcql.session.session import Session
+from txcql.session.statements import BoundStatement, PreparedStatement
+from txcql.settings import Settings
+from txcql.wire.typeparser import parse_type
+from txcql.wire.values import EMPTY, UNSET, Date, Duration, Time, Timestamp
+
+__all__ = [
+    "EMPTY",
+    "UNSET",
+    "BoundStatement",
+    "Date",
+    "Duration",
+    "PreparedStatement",
+    "Result",
+    "Session",
+    "Settings",
+    "Time",
+    "Timestamp",
+    "__version__",
+    "connect",
+    "errors",
+    "parse_type",
+]

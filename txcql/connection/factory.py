@@ -1,0 +1,235 @@
+"""One slot of a pool: a link that comes back by a schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol as TypingProtocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress, IConnector, IDelayedCall, IReactorTime
+from twisted.internet.protocol import ReconnectingClientFactory
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from txcql.connection.connector import connect_error, make_ready
+from txcql.connection.protocol import CQLProtocol
+from txcql.errors import CQLError
+from txcql.settings import Settings
+
+__all__ = ["IMMEDIATE_INTERVAL", "STABLE_AFTER", "CQLClientFactory", "SlotOwner"]
+
+log = Logger(namespace="txcql.connection")
+
+STABLE_AFTER = 10.0
+"""Seconds for which a link must have been ready until its schedule begins anew."""
+
+IMMEDIATE_INTERVAL = 10.0
+"""Seconds between two attempts that do not wait, at least."""
+
+
+class SlotOwner(TypingProtocol):
+    """Who hears of a slot's link: the pool."""
+
+    def link_open(self, link: CQLProtocol) -> None: ...
+
+    def link_draining(self, link: CQLProtocol) -> None: ...
+
+    def link_ready(self, slot: CQLClientFactory, link: CQLProtocol) -> None: ...
+
+    def link_down(self, slot: CQLClientFactory, link: CQLProtocol | None, error: CQLError) -> None: ...
+
+
+class CQLClientFactory(ReconnectingClientFactory):
+    """Keeps one link to one node alive.
+
+    Attempts follow the reconnection policy instead of the stock schedule, which differs between
+    Twisted's releases and lets its jitter pass the cap. The schedule begins anew when a link has
+    been ready for :data:`STABLE_AFTER` seconds or has answered a request, not when TCP connects:
+    a node that accepts and then refuses is not hammered.
+
+    :param node: the node's ``host:port``.
+    :param settings: see :class:`~txcql.settings.Settings`.
+    :param clock: tells the time and waits.
+    :param version: the protocol version to speak.
+    :param delays: makes a new schedule, in seconds.
+    :param keyspace: tells the keyspace that new links shall be in.
+    :param owner: hears of the link.
+    :ivar link: the ready link, ``None`` without one.
+    """
+
+    noisy = False
+
+    def __init__(
+        self,
+        node: str,
+        settings: Settings,
+        clock: IReactorTime,
+        version: int,
+        delays: Callable[[], Iterator[float]],
+        keyspace: Callable[[], str | None],
+        owner: SlotOwner,
+    ) -> None:
+        self.node = node
+        self.clock = clock
+        self.link: CQLProtocol | None = None
+        self._settings = settings
+        self._version = version
+        self._make_delays = delays
+        self._delays: Iterator[float] | None = None
+        self._keyspace = keyspace
+        self._owner = owner
+        self._error: CQLError | None = None
+        self._last_immediate: float | None = None
+        self._stable: IDelayedCall | None = None
+        self._stopped = False
+        self._on_stopped: Deferred[None] | None = None
+
+    # Twisted's side: the connector tells.
+
+    def startedConnecting(self, connector: IConnector) -> None:
+        self.connector = connector
+
+    def buildProtocol(self, addr: IAddress | None) -> CQLProtocol:
+        link = CQLProtocol(self.node, self._settings, self.clock, self._version)
+        link.owner = self
+        # connectionMade comes after this method: the handshake must wait for it.
+        link.on_connected = lambda: self._connected(link)
+        return link
+
+    def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
+        self._down(None, connect_error(self.node, reason.value))
+        self.retry(connector)
+
+    def clientConnectionLost(self, connector: IConnector, unused_reason: Failure) -> None:
+        self.retry(connector)
+
+    def retry(self, connector: IConnector | None = None) -> None:
+        """Have another attempt after the schedule's next delay, unless stopped."""
+        if self._stopped:
+            self._fire_stopped()
+            return
+        if connector is None:
+            connector = self.connector
+        self._callID = self.clock.callLater(self._next_delay(), self._connect, connector)
+
+    def resetDelay(self) -> None:
+        """Begin the schedule anew. A stopped slot stays stopped."""
+        self._delays = None
+
+    def stopTrying(self) -> None:
+        """Have no further attempt, and give up the one under way."""
+        self._stopped = True
+        self.continueTrying = 0
+        if self._callID is not None and self._callID.active():
+            self._callID.cancel()
+        self._callID = None
+        if self._stable is not None and self._stable.active():
+            self._stable.cancel()
+        if self.connector is not None:
+            self.connector.disconnect()
+
+    def stop(self) -> Deferred[None]:
+        """Stop trying, and close the link.
+
+        :returns: fires when no connection is left.
+        """
+        stopped: Deferred[None] = Deferred()
+        self._on_stopped = stopped
+        self.stopTrying()
+        if self.connector is None or self.connector.state == "disconnected":
+            self._fire_stopped()
+        return stopped
+
+    @property
+    def next_attempt(self) -> float | None:
+        """When the next attempt begins, by the clock; ``None`` if none is due."""
+        call = self._callID
+        time: float | None = call.getTime() if call is not None and call.active() else None
+        return time
+
+    def retry_now(self) -> None:
+        """Do not wait for the schedule: there is a sign that the node is back."""
+        if self._callID is not None and self._callID.active():
+            self.resetDelay()
+            self._callID.reset(0)
+
+    def snapshot(self) -> dict[str, Any]:
+        """The state of the link, as plain data; ``next_reconnect`` in seconds from now."""
+        link = self.link
+        due = self.next_attempt
+        return {
+            "state": "connecting" if link is None else "open" if link.open else "draining",
+            "sent": link.sent if link is not None else 0,
+            "orphans": link.streams.orphans if link is not None else 0,
+            "paused": link.paused if link is not None else False,
+            "high": self._settings.high_mark,
+            "low": self._settings.low_mark,
+            "next_reconnect": max(0.0, due - self.clock.seconds()) if due is not None else None,
+        }
+
+    # The link's side.
+
+    def link_open(self, link: CQLProtocol) -> None:
+        if link is self.link:
+            self._owner.link_open(link)
+
+    def link_draining(self, link: CQLProtocol) -> None:
+        self._owner.link_draining(link)
+
+    def link_lost(self, link: CQLProtocol, error: CQLError) -> None:
+        if link.answered:
+            self.resetDelay()
+        self._down(link, error)
+
+    # Inside.
+
+    def _fire_stopped(self) -> None:
+        stopped, self._on_stopped = self._on_stopped, None
+        if stopped is not None:
+            stopped.callback(None)
+
+    def _connect(self, connector: IConnector) -> None:
+        self._callID = None
+        connector.connect()
+
+    def _next_delay(self) -> float:
+        if self._delays is None:
+            self._delays = iter(self._make_delays())
+        delay = next(self._delays)
+        now = self.clock.seconds()
+        if delay <= 0:
+            if self._last_immediate is not None and now - self._last_immediate < IMMEDIATE_INTERVAL:
+                delay = next(self._delays)
+            else:
+                self._last_immediate = now
+        return delay
+
+    def _connected(self, link: CQLProtocol) -> None:
+        deferred = make_ready(link, self._settings, self.clock, self._keyspace())
+        deferred.addCallbacks(self._ready, lambda failure: None)
+
+    def _ready(self, link: CQLProtocol) -> None:
+        if self._stopped or link.closed:
+            link.close()
+            return
+        keyspace = self._keyspace()
+        if keyspace is not None and link.keyspace != keyspace:
+            # The session has changed its keyspace since the handshake began.
+            Deferred.fromCoroutine(link.use(keyspace)).addCallbacks(
+                lambda _: self._ready(link), lambda failure: link.close(failure.value)
+            )
+            return
+        self.link = link
+        self._stable = self.clock.callLater(STABLE_AFTER, self.resetDelay)
+        self._owner.link_ready(self, link)
+
+    def _down(self, link: CQLProtocol | None, error: CQLError) -> None:
+        if self._stable is not None and self._stable.active():
+            self._stable.cancel()
+        self.link = None
+        if not self._stopped:
+            log.info("{node}: {error}", node=self.node, error=error)
+        self._owner.link_down(self, link, error)
+
+    def __repr__(self) -> str:
+        return f"<CQLClientFactory {self.node} {self.link!r}>"

@@ -1,0 +1,129 @@
+"""The Stream Manager: which request an answer belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from txcql.connection.pendingrequest import PendingRequest
+
+__all__ = ["MAX_STREAMS", "ORPHANED", "UNKNOWN", "StreamManager"]
+
+MAX_STREAMS = 32768
+"""Stream ids of a link, of protocol v3 and later. Id 0 is the link's own."""
+
+
+class _Mark(PendingRequest):
+    """What stands in for a request where there is none."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+ORPHANED = _Mark("ORPHANED")
+"""The outcome of a stream whose request is not waiting any more: its answer is dropped."""
+
+UNKNOWN = _Mark("UNKNOWN")
+"""The outcome of a stream that is not in use: the peer violates the protocol."""
+
+
+class StreamManager:
+    """Hands out stream ids and finds the request of each answer, in constant time.
+
+    An id is busy from :meth:`register` to :meth:`release`. Withdrawing a request leaves its id
+    busy, as an orphan, until the late answer comes: freed before, the id would carry the answer
+    to another request.
+
+    :param allocation: ``"pooled"`` hands out the id that was freed last, ``"sequential"`` the next
+        one in 1, 2, 3 … that is free, wrapping around.
+    :param limit: the highest id.
+    :ivar waiting: stream id -> request or :data:`ORPHANED`, in the order in which they were sent.
+    :ivar orphans: how many of them are orphans.
+    """
+
+    __slots__ = ("_free", "_last", "_limit", "_sequential", "orphans", "waiting")
+
+    def __init__(self, allocation: str = "pooled", limit: int = MAX_STREAMS - 1) -> None:
+        self.waiting: dict[int, PendingRequest] = {}
+        self.orphans = 0
+        self._sequential = allocation == "sequential"
+        self._limit = limit
+        self._free: list[int] = []
+        self._last = 0
+
+    def __len__(self) -> int:
+        """Ids in use, orphans included."""
+        return len(self.waiting)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether every id is busy."""
+        return len(self.waiting) >= self._limit
+
+    def register(self, request: PendingRequest) -> int:
+        """Give the request an id of its own.
+
+        :returns: the id, 1 or higher.
+        :raises LookupError: every id is busy.
+        """
+        free = self._free
+        if free:
+            stream = free.pop()
+        elif self._last < self._limit and not self._sequential:
+            self._last = stream = self._last + 1
+        else:
+            stream = self._next_in_sequence()
+        self.waiting[stream] = request
+        return stream
+
+    def release(self, stream: int) -> PendingRequest:
+        """Free an id, because its answer is there.
+
+        :returns: the request that waits; :data:`ORPHANED` if none waits any more; :data:`UNKNOWN`
+            if the id is not in use.
+        """
+        request = self.waiting.pop(stream, UNKNOWN)
+        if request is not UNKNOWN:
+            if not self._sequential:
+                self._free.append(stream)
+            if request is ORPHANED:
+                self.orphans -= 1
+        return request
+
+    def orphan(self, stream: int) -> None:
+        """Leave an id busy, its request not waiting any more.
+
+        :raises LookupError: no request waits on that id.
+        """
+        if self.waiting.get(stream, ORPHANED) is ORPHANED:
+            raise LookupError(f"no request waits on stream {stream}")
+        self.waiting[stream] = ORPHANED
+        self.orphans += 1
+
+    def requests(self) -> Iterator[PendingRequest]:
+        """The requests that wait, oldest first, without orphans."""
+        return (request for request in self.waiting.values() if request is not ORPHANED)
+
+    def clear(self) -> list[PendingRequest]:
+        """Forget everything, because the link is gone: the requests that waited, oldest first."""
+        waiting = list(self.requests())
+        self.waiting = {}
+        self.orphans = 0
+        return waiting
+
+    def _next_in_sequence(self) -> int:
+        if self.exhausted:
+            raise LookupError(f"all {self._limit} streams are busy")
+        stream = self._last
+        while True:
+            stream = stream % self._limit + 1
+            if stream not in self.waiting:
+                self._last = stream
+                return stream
+
+    def __repr__(self) -> str:
+        return f"<StreamManager busy={len(self)} orphans={self.orphans}>"

@@ -1,0 +1,165 @@
+"""The Response Handler: a frame becomes a result, or the error it stands for."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from txcql.errors import DecodeError, ProtocolError, ServerError
+from txcql.session.results import Result
+from txcql.wire import constants
+from txcql.wire.frames import Frame
+from txcql.wire.metadata import Column
+from txcql.wire.primitives import Reader
+from txcql.wire.responses import (
+    NO_PREFIXES,
+    KnownMetadata,
+    Message,
+    Prepared,
+    RowsHeader,
+    SchemaChanged,
+    SetKeyspace,
+    Void,
+    decode_response,
+    read_prefixes,
+    read_rows,
+)
+from txcql.wire.rows import RowDecoder
+
+if TYPE_CHECKING:
+    from txcql.session.request import StatementRequest
+
+__all__ = ["DecoderCache", "PrepareHandler", "ResponseHandler"]
+
+_ROWS = constants.RESULT_ROWS.to_bytes(4, "big")
+_PREFIXED = constants.FLAG_TRACING | constants.FLAG_WARNING | constants.FLAG_PAYLOAD
+
+
+class DecoderCache:
+    """Row decoders by the metadata they were made for: making one costs more than a hundred rows.
+
+    :param capacity: decoders kept; the one not used for longest goes first.
+    """
+
+    def __init__(self, capacity: int = 256) -> None:
+        self._capacity = capacity
+        self._decoders: OrderedDict[tuple[bytes, bool, str], RowDecoder] = OrderedDict()
+
+    def decoder(self, metadata: KnownMetadata, row_factory: str) -> RowDecoder:
+        """The decoder of rows with this metadata."""
+        key = (metadata.raw, metadata.global_table, row_factory)
+        decoder = self._decoders.get(key)
+        if decoder is None:
+            decoder = self._decoders[key] = RowDecoder(metadata.columns, row_factory)
+            if len(self._decoders) > self._capacity:
+                self._decoders.popitem(last=False)
+        else:
+            self._decoders.move_to_end(key)
+        return decoder
+
+
+class ResponseHandler:
+    """Reads the answers to one statement.
+
+    :param cache: makes the decoders of metadata that come with an answer.
+    :param row_factory: ``"named"``, ``"tuple"`` or ``"dict"``.
+    :param columns: the columns of answers that come without metadata.
+    """
+
+    __slots__ = ("_cache", "_decoder", "_known", "_known_decoder", "_row_factory", "columns")
+
+    def __init__(self, cache: DecoderCache, row_factory: str, columns: tuple[Column, ...] = ()) -> None:
+        self.columns = columns
+        self._cache = cache
+        self._row_factory = row_factory
+        self._decoder = RowDecoder(columns, row_factory) if columns else None
+        self._known: KnownMetadata | None = None
+        self._known_decoder: RowDecoder | None = None
+
+    def with_row_factory(self, row_factory: str) -> ResponseHandler:
+        """This handler, or one like it whose rows are made otherwise."""
+        if row_factory == self._row_factory:
+            return self
+        return ResponseHandler(self._cache, row_factory, self.columns)
+
+    def result(self, frame: Frame, request: StatementRequest, coordinator: str) -> Result:
+        """What a request is answered with.
+
+        :raises ServerError: the answer is an ERROR.
+        :raises DecodeError: the rows do not fit what is known of them.
+        :raises ProtocolError: the answer breaks the protocol.
+        """
+        version, flags, _, opcode, body = frame
+        prefixes = NO_PREFIXES
+        offset = 0
+        if opcode == constants.RESULT:
+            if flags & _PREFIXED:
+                reader = Reader(body)
+                prefixes = read_prefixes(reader, flags)
+                offset = reader.offset
+            if body.startswith(_ROWS, offset):
+                header = read_rows(body, offset, version & 0x7F, self._known)
+                paging_state = header[2]
+                return Result(
+                    coordinator,
+                    prefixes,
+                    self._decoder_for(header, request),
+                    body,
+                    header[5],
+                    header[4],
+                    paging_state,
+                    request if paging_state is not None else None,
+                )
+        message = decode_response(opcode, body, version, flags)
+        if isinstance(message, ServerError):
+            message.node = coordinator
+            raise message
+        return _without_rows(message, coordinator)
+
+    def _decoder_for(self, header: RowsHeader, request: StatementRequest) -> RowDecoder:
+        metadata = header[1]
+        if metadata is None:
+            decoder = self._decoder
+            if decoder is None or header[0] != len(self.columns):
+                raise DecodeError(
+                    f"{header[0]} columns came without their metadata, where {len(self.columns)} are known"
+                )
+            return decoder
+        if metadata is not self._known or self._known_decoder is None:
+            self._known = metadata
+            self._known_decoder = self._cache.decoder(metadata, self._row_factory)
+        if header.new_metadata_id is not None:
+            # Requests on their way were sent for the old columns: they keep this handler.
+            handler = ResponseHandler(self._cache, self._row_factory, metadata.columns)
+            request.metadata_changed(header.new_metadata_id, handler)
+        return self._known_decoder
+
+
+def _without_rows(message: Message, coordinator: str) -> Result:
+    result = Result(coordinator, message.prefixes)
+    if isinstance(message, SetKeyspace | SchemaChanged):
+        result.change = message
+    elif not isinstance(message, Void):
+        raise ProtocolError(f"{coordinator} answered {type(message).__name__} to a statement")
+    return result
+
+
+class PrepareHandler:
+    """Reads the answers to PREPARE."""
+
+    __slots__ = ()
+
+    @staticmethod
+    def result(frame: Frame, coordinator: str) -> Prepared:
+        """What the server says of the statement.
+
+        :raises ServerError: the answer is an ERROR.
+        :raises ProtocolError: the answer breaks the protocol.
+        """
+        message = decode_response(frame.opcode, frame.body, frame.version, frame.flags)
+        if isinstance(message, ServerError):
+            message.node = coordinator
+            raise message
+        if not isinstance(message, Prepared):
+            raise ProtocolError(f"{coordinator} answered {type(message).__name__} to PREPARE")
+        return message

@@ -1,0 +1,169 @@
+"""What a request is answered with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from twisted.internet.defer import Deferred
+
+from txcql.errors import IncompleteResult
+from txcql.wire.metadata import Column
+from txcql.wire.responses import NO_PREFIXES, Prefixes, SchemaChanged, SetKeyspace
+from txcql.wire.rows import RowDecoder
+
+if TYPE_CHECKING:
+    from txcql.session.request import StatementRequest
+
+__all__ = ["Result"]
+
+
+class Result:
+    """The answer to one request: one page of rows, or none.
+
+    Rows are decoded when they are reached, each time anew; a decoded row does not keep the page.
+
+    :ivar paging_state: where the next page begins; ``None`` if this is the last.
+    :ivar coordinator: the ``host:port`` of the node that answered.
+    :ivar change: what the statement changed besides data: a
+        :class:`~txcql.wire.responses.SetKeyspace` or :class:`~txcql.wire.responses.SchemaChanged`.
+    :ivar schema_agreement: after a schema change: whether the nodes agreed in time; else ``True``.
+    """
+
+    __slots__ = (
+        "_body",
+        "_count",
+        "_decoder",
+        "_offset",
+        "_prefixes",
+        "_request",
+        "change",
+        "coordinator",
+        "paging_state",
+        "schema_agreement",
+    )
+
+    def __init__(
+        self,
+        coordinator: str,
+        prefixes: Prefixes = NO_PREFIXES,
+        decoder: RowDecoder | None = None,
+        body: bytes = b"",
+        offset: int = 0,
+        count: int = 0,
+        paging_state: bytes | None = None,
+        request: StatementRequest | None = None,
+    ) -> None:
+        self.coordinator = coordinator
+        self._prefixes = prefixes
+        self._decoder = decoder
+        self._body = body
+        self._offset = offset
+        self._count = count
+        self.paging_state = paging_state
+        self._request = request
+        self.change: SetKeyspace | SchemaChanged | None = None
+        self.schema_agreement = True
+
+    @property
+    def columns(self) -> Sequence[Column]:
+        """The columns of the rows; empty if the answer has none."""
+        return self._decoder.columns if self._decoder is not None else ()
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """The server's warnings."""
+        return self._prefixes.warnings
+
+    @property
+    def tracing_id(self) -> UUID | None:
+        """The id of the tracing session, if the request was traced."""
+        return self._prefixes.tracing_id
+
+    @property
+    def payload(self) -> Mapping[str, bytes | None] | None:
+        """The custom payload of the answer."""
+        return self._prefixes.payload
+
+    @property
+    def has_more_pages(self) -> bool:
+        """Whether there is a next page. An empty page may have one."""
+        return self.paging_state is not None
+
+    @property
+    def was_applied(self) -> bool:
+        """Whether a conditional statement took place; ``True`` of every other statement."""
+        if self._decoder is None or not self._count or self.columns[0].name != "[applied]":
+            return True
+        return bool(next(self._decoder.column(self._body, self._offset, 1, 0)))
+
+    def __len__(self) -> int:
+        """The number of rows of this page."""
+        return self._count
+
+    def __iter__(self) -> Iterator[Any]:
+        """Decode one row after another.
+
+        A bad value raises :class:`~txcql.errors.DecodeError` at its row; ``next`` on the same
+        iterator goes on behind it.
+
+        :raises IncompleteResult: there are more pages and none was asked for.
+        """
+        self._check_complete()
+        return self.rows()
+
+    def rows(self) -> Iterator[Any]:
+        """The rows of this page, whether or not there are more."""
+        if self._decoder is None:
+            return iter(())
+        return iter(self._decoder.rows(self._body, self._offset, self._count))
+
+    def one(self) -> Any:
+        """The first row, ``None`` if there is none.
+
+        :raises DecodeError: it holds a bad value.
+        """
+        if not self._count or self._decoder is None:
+            return None
+        return self._decoder.decode(self._body, self._offset)[0]
+
+    def all(self) -> list[Any]:
+        """Every row.
+
+        :raises IncompleteResult: there are more pages and none was asked for.
+        :raises DecodeError: a row holds a bad value.
+        """
+        self._check_complete()
+        return list(self.rows())
+
+    def column(self, name: str) -> list[Any]:
+        """The values of one column on this page; the others are not decoded.
+
+        :raises KeyError: there is no such column; the text names those there are.
+        """
+        names = [column.name for column in self.columns]
+        if name not in names or self._decoder is None:
+            raise KeyError(f"no column {name!r}; there are: {', '.join(names) or 'none'}")
+        return list(self._decoder.column(self._body, self._offset, self._count, names.index(name)))
+
+    def next_page(self) -> Deferred[Result]:
+        """Ask for the next page.
+
+        :returns: fires with a result like this one.
+        :raises StopIteration: this is the last page.
+        """
+        if self._request is None or self.paging_state is None:
+            raise StopIteration("this is the last page: see has_more_pages")
+        return self._request.next_page(self.paging_state)
+
+    def _check_complete(self) -> None:
+        if self._request is not None and self._request.whole:
+            raise IncompleteResult(
+                f"this is the first page, of {self._count} rows, and there are more: "
+                "read on with next_page(), or give page_size and read page by page"
+            )
+
+    def __repr__(self) -> str:
+        more = " has_more_pages" if self.has_more_pages else ""
+        return f"<Result rows={self._count} from {self.coordinator}{more}>"

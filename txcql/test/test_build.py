@@ -1,0 +1,35 @@
+"""Which build is running: the installed package, pure or compiled, as the test environment says."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+import txcql
+
+EXPECTED = os.environ.get("TXCQL_EXPECT_BUILD")
+
+
+class BuildTests(SynchronousTestCase):
+    """``TXCQL_EXPECT_BUILD`` is ``pure`` or ``compiled``; tox sets it."""
+
+    if EXPECTED is None:
+        skip = "TXCQL_EXPECT_BUILD is not set: any build will do"
+
+    def test_installed(self) -> None:
+        """The package under test is the installed one, not the source in the working directory."""
+        self.assertTrue(txcql.__file__.startswith(sys.prefix), txcql.__file__)
+
+    def test_compiled(self) -> None:
+        """Compiled modules are there if, and only if, they are expected."""
+        self.assertIn(EXPECTED, ("pure", "compiled"))
+        root = Path(txcql.__file__).parent
+        found = [str(path.relative_to(root)) for path in root.rglob("*") if path.suffix in (".so", ".pyd")]
+        self.assertEqual(bool(found), EXPECTED == "compiled", found)
+
+    def test_typed(self) -> None:
+        """The marker that tells type checkers to look inside is installed."""
+        self.assertTrue((Path(txcql.__file__).parent / "py.typed").is_file())

@@ -1,0 +1,270 @@
+"""The Frame Codec: bytes to frames and back, for v3, v4 and v5.
+
+It knows no socket: received bytes go in by :meth:`FrameCodec.receive`, frames
+come out of :meth:`FrameCodec.next_frame`, one at a time, so the caller may stop
+between two of them. What the specification calls *envelope* in v5 is the frame
+of v3 and v4 with segments around it, and is called frame here.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from txcql.errors import ProtocolError
+from txcql.wire.compression import BodyCompressor, body_compressor
+from txcql.wire.constants import (
+    FLAG_COMPRESSED,
+    HEADER_SIZE,
+    MAX_FRAME_SIZE,
+    NATIVE_VERSIONS,
+    RESPONSE,
+)
+from txcql.wire.readbuffer import ReadBuffer
+from txcql.wire.segments import MAX_PAYLOAD, SegmentReader, encode_segment, encode_segments
+
+__all__ = ["Frame", "FrameCodec", "pack_header"]
+
+_HEADER = struct.Struct(">BBhBi")
+_unpack_header = _HEADER.unpack_from
+
+pack_header = _HEADER.pack
+"""Header bytes of (version, flags, stream, opcode, body length)."""
+
+_WORTH_COMPRESSING = 64
+
+
+class Frame(NamedTuple):
+    """One message as it is on the wire.
+
+    :ivar version: the version byte; bit 7 is set in messages of the server.
+    :ivar flags: the flags byte.
+    :ivar stream: the stream id; -1 is an event.
+    :ivar opcode: see :mod:`txcql.wire.constants`.
+    :ivar body: the body, decompressed.
+    """
+
+    version: int
+    flags: int
+    stream: int
+    opcode: int
+    body: bytes
+
+
+_new_tuple = tuple.__new__
+
+
+class FrameCodec:
+    """Splits a byte stream into frames, and builds frames.
+
+    :param version: 3, 4 or 5. Frames of other known versions are read too, since a server
+        answers an unsupported version in one of its own; the reader of the frame decides.
+    :param compression: ``None``, ``"lz4"``, or ``"snappy"`` (v3 and v4 only).
+    :param segmented: v5 after the answer to STARTUP.
+    :param max_frame_size: the largest body accepted, in bytes; a larger one is refused
+        before anything is allocated for it.
+    :param read_buffer_size: see :class:`~txcql.wire.readbuffer.ReadBuffer`.
+    :raises ValueError: an unknown version or compression.
+    """
+
+    __slots__ = (
+        "_buffer",
+        "_data",
+        "_large",
+        "_large_header",
+        "_offset",
+        "_segments",
+        "compression",
+        "compressor",
+        "max_frame_size",
+        "segmented",
+        "version",
+    )
+
+    def __init__(
+        self,
+        version: int,
+        compression: str | None = None,
+        segmented: bool = False,
+        max_frame_size: int = MAX_FRAME_SIZE,
+        read_buffer_size: int = 65536,
+    ) -> None:
+        if version not in NATIVE_VERSIONS:
+            raise ValueError(f"version must be 3, 4 or 5, got {version!r}")
+        if version == 5 and compression not in (None, "lz4"):
+            raise ValueError(f'protocol v5 knows the compression "lz4" only, got {compression!r}')
+        self.version = version
+        self.compression = compression
+        self.max_frame_size = max_frame_size
+        self.segmented = False
+        self.compressor: BodyCompressor | None = None
+        if compression is not None and version < 5:
+            self.compressor = body_compressor(compression)
+        self._buffer = ReadBuffer(read_buffer_size)
+        self._data = b""
+        self._offset = 0
+        self._segments: SegmentReader | None = None
+        self._large: ReadBuffer | None = None
+        self._large_header: bytes | None = None
+        if segmented:
+            self.start_segments()
+
+    def start_segments(self) -> None:
+        """From here on, both directions are segmented: v5, once STARTUP has been answered.
+
+        :raises ValueError: the version has no segments.
+        """
+        if self.version != 5:
+            raise ValueError(f"protocol v{self.version} has no segments")
+        rest = self._data[self._offset :]
+        while self._buffer.size:
+            rest += self._buffer.take(self._buffer.size)
+        self._data, self._offset = b"", 0
+        self._buffer.append(rest)
+        self.segmented = True
+        self._segments = SegmentReader(self._buffer, self.compression is not None)
+
+    @property
+    def buffered(self) -> int:
+        """Bytes received and not yet given out as frames."""
+        large = self._large.size if self._large is not None else 0
+        return self._buffer.size + len(self._data) - self._offset + large
+
+    def receive(self, data: bytes) -> None:
+        """Take received bytes, cut anywhere."""
+        self._buffer.append(data)
+
+    def next_frame(self) -> Frame | None:
+        """The next whole frame, or ``None`` if more bytes are needed.
+
+        :raises ProtocolError: the bytes are not the protocol; nothing after them can be read.
+        """
+        while True:
+            data = self._data
+            offset = self._offset
+            start = offset + HEADER_SIZE
+            if start <= len(data):
+                version, flags, stream, opcode, length = _unpack_header(data, offset)
+                if length < 0 or length > self.max_frame_size or version & 0x7F != self.version:
+                    self._check_header(data[offset:], version, length)
+                end = start + length
+                if end <= len(data):
+                    self._offset = end
+                    body = data[start:end]
+                    if flags & FLAG_COMPRESSED and self.compressor is not None:
+                        body = self.compressor.decompress(body, self.max_frame_size)
+                    return _new_tuple(Frame, (version, flags, stream, opcode, body))
+                missing = end - len(data)
+            else:
+                missing = start - len(data)
+            if self._segments is None:
+                if not self._fill(missing):
+                    return None
+            elif not self._fill_from_segment(self._segments):
+                return None
+
+    def encode_frame(
+        self, stream: int, opcode: int, body: bytes, flags: int = 0, response: bool = False
+    ) -> bytes:
+        """One frame, ready to be written, in a segment of its own where there are segments.
+
+        :param response: whether it is a message of the server.
+        """
+        return self.join(self.encode(stream, opcode, body, flags, response))
+
+    def encode(
+        self, stream: int, opcode: int, body: bytes, flags: int = 0, response: bool = False
+    ) -> tuple[bytes, bytes]:
+        """Header and body of one frame; :meth:`join` makes them ready to be written.
+
+        The body is compressed where the link compresses bodies and it shrinks.
+        """
+        if self.compressor is not None and len(body) >= _WORTH_COMPRESSING:
+            compressed = self.compressor.compress(body)
+            if len(compressed) < len(body):
+                body = compressed
+                flags |= FLAG_COMPRESSED
+        version = self.version | RESPONSE if response else self.version
+        return pack_header(version, flags, stream, opcode, len(body)), body
+
+    def join(self, pieces: Sequence[bytes]) -> bytes:
+        """The bytes to write for any number of frames.
+
+        :param pieces: header, body, header, body, … as :meth:`encode` gives them.
+        """
+        joined = b"".join(pieces)
+        if not self.segmented:
+            return joined
+        compressed = self.compression is not None
+        if len(joined) <= MAX_PAYLOAD:
+            return encode_segment(joined, True, compressed)
+        envelopes = (pieces[i] + pieces[i + 1] for i in range(0, len(pieces), 2))
+        return encode_segments(envelopes, compressed)
+
+    def _check_header(self, data: bytes, version: int, length: int) -> None:
+        """Pass frames of other known versions; refuse all else, saying what came instead."""
+        if version in (0x81, 0x82):
+            # An answer in v1 or v2: 8 bytes of header, a 1-byte stream.
+            raise ProtocolError(f"the peer answers in protocol version {version & 0x7F}, which is too old")
+        if not 3 <= version & 0x7F <= 6:
+            line = bytes(data[:64]).split(b"\r\n")[0].split(b"\n")[0]
+            raise ProtocolError(f'the peer sent "{_printable(line)}", which is not CQL')
+        if length < 0:
+            raise ProtocolError(f"the header of a frame says {length} bytes")
+        if length > self.max_frame_size:
+            raise ProtocolError(
+                f"a frame of {length} bytes is over the limit: max_frame_size is {self.max_frame_size}"
+            )
+
+    def _fill(self, missing: int) -> bool:
+        """Make the frame in progress whole from the Read Buffer, if that has enough."""
+        buffer = self._buffer
+        if buffer.size < missing:
+            return False
+        rest = self._data[self._offset :]
+        if rest:
+            self._data, self._offset = rest + buffer.take(missing), 0
+        else:
+            self._data, self._offset = buffer.pop()
+        return True
+
+    def _fill_from_segment(self, segments: SegmentReader) -> bool:
+        """Make the next payload the current bytes, if a whole segment, or large frame, is there."""
+        if self._offset < len(self._data):
+            raise ProtocolError("a self-contained segment ends inside a frame")
+        self._data, self._offset = b"", 0
+        while (found := segments.next_payload()) is not None:
+            payload, self_contained = found
+            if self_contained:
+                if self._large is not None:
+                    raise ProtocolError("a self-contained segment comes inside a large frame")
+                self._data = payload
+                return True
+            if self._add_piece(payload):
+                return True
+        return False
+
+    def _add_piece(self, payload: bytes) -> bool:
+        """Add a piece of a large frame; true if that completes it."""
+        if self._large is None:
+            self._large = ReadBuffer(self._buffer.capacity)
+        large = self._large
+        large.append(payload)
+        if self._large_header is None:
+            if large.size < HEADER_SIZE:
+                return False
+            self._large_header = large.take(HEADER_SIZE)
+        version, _, _, _, length = _unpack_header(self._large_header)
+        self._check_header(self._large_header, version, length)
+        if large.size < length:
+            return False
+        if large.size > length:
+            raise ProtocolError("the last segment of a large frame holds more than its tail")
+        self._data = self._large_header + large.take(length)
+        self._large = self._large_header = None
+        return True
+
+
+def _printable(line: bytes) -> str:
+    return "".join(chr(byte) if 32 <= byte < 127 else f"\\x{byte:02x}" for byte in line)
