@@ -24,10 +24,11 @@ def clean_name(name: str) -> str:
 
     Python reads identifiers in their NFKC form, and named tuples have no leading underscore.
     """
-    clean = _NOT_IN_NAMES.sub("_", normalize("NFKC", name)).strip("_")
+    clean = _NOT_IN_NAMES.sub("_", normalize("NFKC", name))
+    # Some characters count as parts of words, but not of identifiers.
+    clean = "".join(letter if f"a{letter}".isidentifier() else "_" for letter in clean).strip("_") or "c"
     if not clean.isidentifier():
-        # Nothing is left, or the name begins with a digit or another character that cannot be first.
-        clean = f"c_{clean}" if f"c_{clean}".isidentifier() else "c"
+        clean = f"c_{clean}"
     return f"{clean}_" if iskeyword(clean) else clean
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from txcql.errors import DecodeError, EncodeError
-from txcql.wire.values import EMPTY
+from txcql.wire.values import EMPTY, Singleton
 
 __all__ = ["MAX_DEPTH", "CQLType", "Codec", "describe", "hashable"]
 
@@ -32,12 +32,12 @@ def describe(value: object) -> str:
         return f'str "{value}"' if len(value) <= 60 else f'str "{value[:57]}..."'
     if isinstance(value, int) and value.bit_length() > 128:
         return f"{kind} of {value.bit_length()} bits"
-    try:
-        shown = _SHORT.repr(value)
-    except Exception:
-        # A class of the user's may have a broken repr: its type must do.
-        return f"a value of type {kind}"
-    return shown if shown.startswith(kind) or value is None else f"{kind} {shown}"
+    shown = _SHORT.repr(value)
+    return (
+        shown
+        if value is None or isinstance(value, Singleton) or shown.startswith(kind)
+        else f"{kind} {shown}"
+    )
 
 
 class CQLType:

@@ -54,7 +54,7 @@ def composite_key(components: Sequence[bytes]) -> bytes:
 
     :raises ValueError: a component is longer than 65,535 bytes.
     """
-    pieces = []
+    pieces: list[bytes] = []
     for component in components:
         if len(component) > 0xFFFF:
             raise ValueError(f"a component of a partition key has at most 65535 bytes, got {len(component)}")

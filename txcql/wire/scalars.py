@@ -98,7 +98,7 @@ def _buffered(value: Any, formats: str) -> Any:
         view = memoryview(value)
     except TypeError:
         return None
-    if view.ndim or view.format not in set(formats):
+    if view.ndim or view.format.lstrip("@=<>!") not in {*formats}:
         return None
     return struct.unpack(view.format, view.tobytes())[0]
 
@@ -318,9 +318,11 @@ class BlobType(_VariableType):
         if isinstance(value, bytes):
             return bytes(value)
         try:
-            return memoryview(value).tobytes()
+            view = memoryview(value)
         except TypeError:
             self.refuse(value)
+        # One number of numpy's has a buffer too.
+        return view.tobytes() if view.ndim else self.refuse(value)
 
     def decode(self, data: bytes | None) -> Any:
         return data

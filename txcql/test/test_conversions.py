@@ -1,0 +1,58 @@
+"""Tests for :mod:`txcql.wire.conversions`."""
+
+from __future__ import annotations
+
+import copy
+import decimal
+import pickle
+import time as clock
+from datetime import datetime, timezone
+from uuid import UUID
+
+from hypothesis import given, strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from txcql.test.examples import examples
+from txcql.wire.conversions import make_decimal, make_timestamp, make_uuid, make_varint
+
+
+class ConversionTests(SynchronousTestCase):
+    """The fast ways give what the slow ones give."""
+
+    @examples
+    @given(st.uuids())
+    def test_uuid(self, value: UUID) -> None:
+        """A UUID made without its ``__init__`` is like any other."""
+        made = make_uuid(value.bytes)
+        self.assertEqual(
+            (made, hash(made), str(made), made.version), (value, hash(value), str(value), value.version)
+        )
+        self.assertEqual(made.is_safe, value.is_safe)
+        self.assertEqual(pickle.loads(pickle.dumps(made)), value)
+        self.assertEqual(copy.deepcopy(made), value)
+        self.assertRaises(TypeError, setattr, made, "int", 5)
+
+    @examples
+    @given(st.integers(0, (1 << 32) * 1000 - 1))
+    def test_timestamp(self, milliseconds: int) -> None:
+        """Below 2**32 seconds, which the generated rows rely on, a float loses no millisecond."""
+        self.assertEqual(
+            datetime.fromtimestamp(milliseconds / 1000, timezone.utc), make_timestamp(milliseconds)
+        )
+
+    @examples
+    @given(st.integers(-(1 << 40000), 1 << 40000), st.integers(-(1 << 31), (1 << 31) - 1))
+    def test_decimal(self, unscaled: int, scale: int) -> None:
+        """No digit is lost, whatever the context of the application."""
+        data = scale.to_bytes(4, "big", signed=True) + make_varint(unscaled)
+        with decimal.localcontext() as context:
+            context.prec = 3
+            made = make_decimal(data)
+        self.assertEqual(made.as_tuple().exponent, -scale)
+        self.assertEqual(int(decimal.Decimal((made.is_signed(), made.as_tuple().digits, 0))), unscaled)
+
+    def test_huge_decimal(self) -> None:
+        """A hostile megabyte takes seconds at most, not the square of its size."""
+        before = clock.process_time()
+        make_decimal(b"\0\0\0\2" + b"\x7f" * 200_000)
+        self.assertLess(clock.process_time() - before, 5)
