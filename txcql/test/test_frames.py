@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from itertools import pairwise
 
 from hypothesis import given, settings, strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -48,7 +49,7 @@ def feed(codec: FrameCodec, chunks: Iterable[bytes]) -> list[Frame]:
 def cut(data: bytes, positions: Iterable[int]) -> list[bytes]:
     """A stream cut at these positions."""
     edges = [0, *sorted(position % (len(data) + 1) for position in positions), len(data)]
-    return [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [data[start:end] for start, end in pairwise(edges)]
 
 
 def stream_of(codec: FrameCodec, bodies: list[bytes]) -> bytes:

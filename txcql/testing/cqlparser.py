@@ -62,6 +62,9 @@ def _tokens(text: str) -> list[_Token]:
     while position < len(text):
         match = _TOKEN.match(text, position)
         if match is None or match.lastgroup is None:
+            if text[position] == "'":
+                line, column = _place(text, len(text))
+                raise CQLSyntaxError(f"line {line}:{column} mismatched character '<EOF>' expecting '''")
             line, column = _place(text, position)
             raise CQLSyntaxError(
                 f"line {line}:{column} no viable alternative at character '{text[position]}'"
@@ -95,7 +98,8 @@ class _Parser:
                 raise unsupported(f"the statement {word}")
             line, column = _place(self.text, first.position)
             raise CQLSyntaxError(
-                f"line {line}:{column} no viable alternative at input '{first.text}' ([{first.text}]...)"
+                f"line {line}:{column} no viable alternative at input '{first.text}' "
+                f"([{first.text}]{'...' if len(self.tokens) > 1 else ''})"
             )
         self.at += 1
         statement = read(self)
@@ -133,7 +137,7 @@ class _Parser:
         if len(ahead) < len(words):
             return False
         for token, word in zip(ahead, words, strict=True):
-            if token.kind not in ("name", "symbol") or token.text.upper() != word:
+            if token.kind not in ("name", "symbol", "INTEGER") or token.text.upper() != word:
                 return False
         self.at += len(words)
         return True
@@ -205,7 +209,7 @@ class _Parser:
         return key, self._term()
 
     def _relations(self) -> tuple[cql.Relation, ...]:
-        relations = []
+        relations: list[cql.Relation] = []
         while not relations or self._skip("AND"):
             column = self._name()
             self._expect("=")
@@ -229,7 +233,7 @@ class _Parser:
         if_not_exists = self._if_not_exists()
         name = self._name()
         self._expect("WITH")
-        options = []
+        options: list[tuple[str, cql.Term]] = []
         while not options or self._skip("AND"):
             option = self._name()
             self._expect("=")
@@ -329,8 +333,17 @@ class _Parser:
         self._expect("FROM")
         table = self._table()
         relations = self._relations() if self._skip("WHERE") else ()
-        limit = self._term() if self._skip("LIMIT") else None
-        return cql.Select(table, columns, count, relations, limit)
+        return cql.Select(table, columns, count, relations, self._limit())
+
+    def _limit(self) -> cql.Term | None:
+        if not self._skip("LIMIT"):
+            return None
+        term = self._term()
+        if not isinstance(term, cql.Marker) and not (
+            isinstance(term, cql.Constant) and term.kind == "INTEGER"
+        ):
+            self._refuse(1)
+        return term
 
     def _columns(self) -> tuple[str, ...]:
         names = [self._name()]

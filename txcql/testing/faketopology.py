@@ -57,7 +57,9 @@ def make_nodes(datacenters: Mapping[str, int]) -> list[NodeInfo]:
     ]
 
 
-def replication_options(options: Mapping[str, str], nodes: Sequence[NodeInfo], keyspace: str) -> dict[str, str]:
+def replication_options(
+    options: Mapping[str, str], nodes: Sequence[NodeInfo], keyspace: str
+) -> dict[str, str]:
     """The replication of a keyspace, as ``system_schema.keyspaces`` shows it.
 
     :param options: as CREATE KEYSPACE gives them.
@@ -70,10 +72,15 @@ def replication_options(options: Mapping[str, str], nodes: Sequence[NodeInfo], k
     name = strategy.removeprefix(_STRATEGIES)
     datacenters = sorted({node.datacenter for node in nodes})
     if name == "SimpleStrategy":
-        if set(given) != {"replication_factor"}:
-            raise ConfigurationError("SimpleStrategy requires a replication_factor strategy option.")
+        given.setdefault("replication_factor", "1")
+        for option in given:
+            if option != "replication_factor":
+                raise ConfigurationError(
+                    f"Unrecognized strategy option {{{option}}} passed to SimpleStrategy "
+                    f"for keyspace {keyspace}"
+                )
     elif name == "NetworkTopologyStrategy":
-        everywhere = given.pop("replication_factor", None)
+        everywhere = given.pop("replication_factor", None if given else "1")
         if everywhere is not None:
             given = {**dict.fromkeys(datacenters, everywhere), **given}
         for datacenter in given:
@@ -82,11 +89,19 @@ def replication_options(options: Mapping[str, str], nodes: Sequence[NodeInfo], k
                     f"Unrecognized strategy option {{{datacenter}}} passed to NetworkTopologyStrategy "
                     f"for keyspace {keyspace}"
                 )
-    else:
+    elif name == "LocalStrategy":
+        raise InvalidRequest(
+            "Unable to use given strategy class: LocalStrategy is reserved for internal use."
+        )
+    elif name in ("EverywhereStrategy", "MetaStrategy") or "." in name:
         raise unsupported(f"the replication strategy {strategy}")
+    else:
+        raise ConfigurationError(f"Unable to find replication strategy class '{_STRATEGIES}{name}'")
     for factor in given.values():
+        if "/" in factor:
+            raise unsupported("transient replication")
         if not (factor.isascii() and factor.isdigit()):
-            raise ConfigurationError(f"Replication factor must be numeric; found {factor}")
+            raise ConfigurationError(f'For input string: "{factor}"')
     return {"class": _STRATEGIES + name, **given}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import uuid
 from collections.abc import Callable
 from datetime import date
@@ -41,16 +42,40 @@ def _value(term: Term, cqltype: CQLType, name: str) -> Any:
         raise unsupported("a bind marker inside a collection")
     if isinstance(term, Constant):
         return _constant(term, kind, name)
-    if isinstance(term, ListLiteral) and isinstance(kind, (ListType, VectorType)):
-        return [_value(item, kind.element, name) for item in term.items]
+    if isinstance(term, ListLiteral) and not isinstance(kind, (ListType, VectorType)):
+        raise InvalidRequest(f"Unexpected receiver type '{cqltype.name}'; only list and vector are expected")
+    if isinstance(term, ListLiteral):
+        return [
+            _element(item, kind.element, f"Invalid list literal for {name}: value") for item in term.items
+        ]
     if isinstance(term, SetLiteral) and isinstance(kind, SetType):
-        return [_value(item, kind.element, name) for item in term.items]
+        return [_element(item, kind.element, f"Invalid set literal for {name}: value") for item in term.items]
     if isinstance(term, MapLiteral) and isinstance(kind, MapType):
-        return [(_value(key, kind.key, name), _value(value, kind.value, name)) for key, value in term.items]
+        beginning = f"Invalid map literal for {name}:"
+        return [
+            (_element(key, kind.key, f"{beginning} key"), _element(value, kind.value, f"{beginning} value"))
+            for key, value in term.items
+        ]
     if isinstance(term, SetLiteral) and isinstance(kind, MapType) and not term.items:
         return []
-    word = {ListLiteral: "list", SetLiteral: "set", MapLiteral: "map"}[type(term)]
+    word = "set" if isinstance(term, SetLiteral) else "map"
     raise InvalidRequest(f"Invalid {word} literal for {name} of type {cqltype.name}")
+
+
+def _element(term: Term, cqltype: CQLType, beginning: str) -> Any:
+    """A constant inside a collection.
+
+    :param beginning: of the sentence that refuses it.
+    """
+    if isinstance(term, Null):
+        raise InvalidRequest("null is not supported inside collections")
+    if not isinstance(term, Constant):
+        return _value(term, cqltype, beginning)
+    kind = unwrap(cqltype)
+    if term.kind not in _READERS.get(kind.name, {}):
+        shown = f"'{term.text}'" if term.kind == "STRING" else term.text
+        raise InvalidRequest(f"{beginning} {shown} is not of type {cqltype.name}")
+    return _constant(term, kind, beginning)
 
 
 def _constant(term: Constant, kind: CQLType, name: str) -> Any:
@@ -76,6 +101,13 @@ def _ascii(text: str) -> str:
     return text
 
 
+def _float(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise unsupported(f"the number {text}")
+    return value
+
+
 def _inet(text: str) -> Any:
     try:
         return ipaddress.ip_address(text)
@@ -90,9 +122,16 @@ def _date(text: str) -> date:
         raise unsupported(f"the date '{text}'") from None
 
 
+def _timeuuid(text: str) -> uuid.UUID:
+    value = uuid.UUID(text)
+    if value.version != 1:
+        raise InvalidRequest("TimeUUID supports only version 1 UUIDs")
+    return value
+
+
 def _hex(text: str) -> bytes:
     if len(text) % 2:
-        raise InvalidRequest("An hex string representing bytes must have an even length")
+        raise InvalidRequest(f"cannot parse '{text[2:]}' as hex bytes")
     return bytes.fromhex(text[2:])
 
 
@@ -112,7 +151,7 @@ def _time(text: str) -> Time:
 
 
 _LONG = _whole("long", 64)
-_NUMBERS: dict[str, Callable[[str], Any]] = {"INTEGER": float, "FLOAT": float}
+_NUMBERS: dict[str, Callable[[str], Any]] = {"INTEGER": _float, "FLOAT": _float}
 
 _READERS: dict[str, dict[str, Callable[[str], Any]]] = {
     "ascii": {"STRING": _ascii},
@@ -129,7 +168,7 @@ _READERS: dict[str, dict[str, Callable[[str], Any]]] = {
     "text": {"STRING": str},
     "time": {"STRING": _refused("time"), "INTEGER": _time},
     "timestamp": {"STRING": _refused("timestamp"), "INTEGER": _timestamp},
-    "timeuuid": {"UUID": uuid.UUID},
+    "timeuuid": {"UUID": _timeuuid},
     "tinyint": {"INTEGER": _whole("byte", 8)},
     "uuid": {"UUID": uuid.UUID},
     "varint": {"INTEGER": int},

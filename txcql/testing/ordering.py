@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from txcql.testing.refusals import unsupported
-from txcql.wire.collectiontypes import unwrap
+from txcql.wire.collectiontypes import ListType, SetType, cut_cells, unwrap
 from txcql.wire.cqltypes import CQLType
 from txcql.wire.scalars import DECIMAL
 
@@ -44,10 +44,25 @@ def sort_key(cqltype: CQLType) -> SortKey:
 
     :raises InvalidRequest: the fake cannot order the type.
     """
-    found = _KEYS.get(unwrap(cqltype).name)
+    kind = unwrap(cqltype)
+    if isinstance(kind, (ListType, SetType)):
+        return _elements(sort_key(kind.element))
+    found = _KEYS.get(kind.name)
     if found is None:
         raise unsupported(f"the order of {cqltype.name}")
     return found
+
+
+def _elements(element: SortKey) -> SortKey:
+    """Element by element; of a list and its beginning, the beginning comes first."""
+
+    def key(data: bytes) -> Any:
+        if not data:
+            return ()
+        cells, _ = cut_cells(data, 4, int.from_bytes(data[:4], "big"))
+        return tuple((0, 0) if cell is None else (1, element(cell)) for cell in cells)
+
+    return key
 
 
 def _bytes(data: bytes) -> bytes:

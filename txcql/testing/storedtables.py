@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from operator import attrgetter
 from typing import Any
 
+from txcql.errors import InvalidRequest
 from txcql.testing.tabledefinitions import TableDefinition
 from txcql.wire.murmur3 import composite_key, token
 from txcql.wire.primitives import write_bytes
@@ -22,6 +23,7 @@ NEVER = -(1 << 63)
 """Before every timestamp."""
 
 NULL = write_bytes(None)
+_LONGEST_KEY = 0xFFFF
 
 
 class Row:
@@ -140,8 +142,21 @@ class StoredTable:
         return self
 
     def partition_key(self, components: Sequence[bytes]) -> bytes:
-        """The serialized partition key."""
-        return components[0] if len(components) == 1 else composite_key(components)
+        """The serialized partition key.
+
+        :raises InvalidRequest: it is empty, or too long.
+        """
+        if len(components) == 1:
+            key = components[0]
+            if not key:
+                raise InvalidRequest("Key may not be empty")
+            size = len(key)
+        else:
+            size = sum(map(len, components)) + 3 * len(components)
+            key = composite_key(components) if size <= _LONGEST_KEY else b""
+        if size > _LONGEST_KEY:
+            raise InvalidRequest(f"Key length of {size} is longer than maximum of {_LONGEST_KEY}")
+        return key
 
     def order(self, clustering: Sequence[bytes]) -> Any:
         """The sort key of clustering columns."""
@@ -149,6 +164,7 @@ class StoredTable:
 
     def insert(
         self,
+        key: bytes,
         components: Sequence[bytes],
         clustering: Sequence[bytes],
         cells: Sequence[tuple[int, bytes | None]],
@@ -156,19 +172,24 @@ class StoredTable:
     ) -> None:
         """INSERT.
 
+        :param key: the serialized partition key.
+        :param components: its columns, encoded.
+        :param clustering: the clustering columns, encoded.
         :param cells: places and encoded values of the other columns.
         """
-        row = self._partition(components).row(self.order(clustering), clustering, self._width)
+        row = self._partition(key, components).row(self.order(clustering), clustering, self._width)
         row.insert(cells, timestamp)
 
-    def delete_row(self, components: Sequence[bytes], clustering: Sequence[bytes], timestamp: int) -> None:
+    def delete_row(
+        self, key: bytes, components: Sequence[bytes], clustering: Sequence[bytes], timestamp: int
+    ) -> None:
         """DELETE of one row."""
-        row = self._partition(components).row(self.order(clustering), clustering, self._width)
+        row = self._partition(key, components).row(self.order(clustering), clustering, self._width)
         row.delete(timestamp, self._key_width)
 
-    def delete_partition(self, components: Sequence[bytes], timestamp: int) -> None:
+    def delete_partition(self, key: bytes, components: Sequence[bytes], timestamp: int) -> None:
         """DELETE of all rows of a partition key."""
-        partition = self._partition(components)
+        partition = self._partition(key, components)
         partition.deleted = max(partition.deleted, timestamp)
         for row in partition.rows.values():
             row.delete(timestamp, self._key_width)
@@ -191,8 +212,7 @@ class StoredTable:
                 start -= 1
         return (partitions[at] for at in range(start, len(partitions)))
 
-    def _partition(self, components: Sequence[bytes]) -> Partition:
-        key = self.partition_key(components)
+    def _partition(self, key: bytes, components: Sequence[bytes]) -> Partition:
         partition = self.partitions.get(key)
         if partition is None:
             partition = self.partitions[key] = Partition(key, components)

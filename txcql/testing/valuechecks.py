@@ -74,7 +74,7 @@ def _timeuuid_check(data: bytes) -> bytes:
         if len(data) != 16:
             raise InvalidRequest(f"UUID should be 16 or 0 bytes ({len(data)})")
         if data[6] >> 4 != 1:
-            raise InvalidRequest("Invalid version for TimeUUID type.")
+            raise InvalidRequest(f"Invalid version for TimeUUID type: {data[6] >> 4:#x}")
     return data
 
 
@@ -143,9 +143,13 @@ def _element(cell: bytes | None, check: Check, word: str, frozen: bool) -> bytes
     if word != "list":
         raise InvalidRequest("Null value read when not allowed")
     if not frozen:
-        raise InternalServerError("java.lang.NullPointerException")
+        raise InternalServerError(_NULL_POINTER)
     return None
 
+
+_NULL_POINTER = (
+    'java.lang.NullPointerException: Cannot invoke "java.nio.ByteBuffer.remaining()" because "value" is null'
+)
 
 _FIXED = {
     "bigint": (8, True, "Expected 8 or 0 byte long (%d)"),
