@@ -51,17 +51,34 @@ def import_everything() -> int:
 
 
 def run_program() -> None:
-    """Run on a reactor that is handed over and installed nowhere."""
+    """Use a session, by a host name and through a reconnect, on a reactor that is installed nowhere."""
     from twisted.internet.defer import Deferred
     from twisted.internet.selectreactor import SelectReactor
     from twisted.internet.task import deferLater
     from twisted.python.failure import Failure
 
+    import txcql
+    from txcql.testing import FakeCluster
+
     reactor = SelectReactor()
     failures: list[Failure] = []
 
     async def main() -> None:
-        await deferLater(reactor, 0.0)
+        cluster = FakeCluster(reactor)
+        ((_, port),) = await cluster.listen()
+        session = await txcql.connect(reactor, [f"localhost:{port}"])
+        text = "SELECT release_version FROM system.local"
+        before = (await session.execute(text)).all()
+        await cluster.nodes[0].close_connections()
+        while True:
+            try:
+                after = (await session.execute(text)).all()
+                break
+            except (txcql.errors.ConnectionLost, txcql.errors.NoNodeAvailable):
+                await deferLater(reactor, 0.01)
+        assert before == after, (before, after)
+        await session.close()
+        await cluster.close()
 
     def start() -> None:
         done = Deferred.fromCoroutine(main())
@@ -69,9 +86,11 @@ def run_program() -> None:
         done.addBoth(lambda _: reactor.stop())
 
     reactor.callWhenRunning(start)
+    reactor.callLater(20, reactor.stop)
     reactor.run()
     for failure in failures:
         failure.raiseException()
+    assert not reactor.getReaders() or set(reactor.getReaders()) == reactor._internalReaders
 
 
 def run(planted: Sequence[str]) -> None:
