@@ -7,10 +7,12 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import (
     ConnectError,
+    ConnectingCancelledError,
     ConnectionRefusedError,
     DNSLookupError,
     NotConnectingError,
     TimeoutError as ConnectTimeoutError,
+    UserError,
 )
 from twisted.internet.interfaces import IAddress, IConnector, IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
@@ -24,6 +26,9 @@ from txcql.settings import Settings
 
 __all__ = ["EndpointConnector", "connect_error", "make_ready", "open_link"]
 
+# What endpoints fail with when they are cancelled.
+_CANCELLED = (CancelledError, ConnectingCancelledError)
+
 
 def connect_error(node: str, reason: BaseException) -> CQLError:
     """Why a node could not be connected to, in one sentence.
@@ -36,7 +41,7 @@ def connect_error(node: str, reason: BaseException) -> CQLError:
         return NameResolutionError(node.rpartition(":")[0])
     if isinstance(reason, ConnectionRefusedError):
         text = "refused the connection"
-    elif isinstance(reason, ConnectTimeoutError | CancelledError):
+    elif isinstance(reason, ConnectTimeoutError):
         text = "did not accept the connection in time"
     elif isinstance(reason, ConnectError) and reason.osError is not None:
         text = f"cannot be reached: {reason}"
@@ -53,30 +58,38 @@ def make_ready(
 ) -> Deferred[CQLProtocol]:
     """Run the handshake of a connected link, bounded by ``connect_timeout``.
 
-    :returns: fires with the link, or closes it and fails with a :class:`~txcql.errors.CQLError`.
+    :returns: fires with the link; or closes it and fails with a :class:`~txcql.errors.CQLError`, or
+        with what an authenticator raised.
     """
-    deferred = Deferred.fromCoroutine(handshake(link, settings, keyspace))
+    link.handshake = deferred = Deferred.fromCoroutine(handshake(link, settings, keyspace))
 
     def too_late() -> None:
-        link.close(
-            ConnectionLost(
-                f"{link.node} accepted the connection and did not finish the handshake "
-                f"within {settings.connect_timeout:g} s"
-            )
+        error = ConnectionLost(
+            f"{link.node} accepted the connection and did not finish the handshake "
+            f"within {settings.connect_timeout:g} s"
         )
+        error.node = link.node
+        link.close(error)
 
     timer = clock.callLater(settings.connect_timeout, too_late)
 
     def done(_: None) -> CQLProtocol:
+        link.handshake = None
         timer.cancel()
         link.handshake_done()
         return link
 
     def failed(failure: Failure) -> Failure:
+        link.handshake = None
         if timer.active():
             timer.cancel()
         error = failure.value
-        link.close(error if isinstance(error, CQLError) else ProtocolError(f"{link.node}: {error!r}"))
+        if isinstance(error, CancelledError):
+            # By the link, which was lost; else by the caller.
+            failure = _failure(link.error or error)
+            link.close()
+        else:
+            link.close(error if isinstance(error, CQLError) else ProtocolError(f"{link.node}: {error!r}"))
         return failure
 
     return deferred.addCallbacks(done, failed)
@@ -106,15 +119,29 @@ async def open_link(
     :raises CQLError: it could not be connected, or its handshake failed.
     """
     connecting = endpoint.connect(_OneLink(link))
-    timer = clock.callLater(settings.connect_timeout, connecting.cancel)
+    connecting.addTimeout(settings.connect_timeout, clock, _not_in_time)
     try:
         await connecting
+    except _CANCELLED:
+        # By the caller: the time limit gives another error.
+        raise CancelledError from None
+    except CQLError:
+        raise
     except Exception as error:
         raise connect_error(link.node, error) from error
-    finally:
-        if timer.active():
-            timer.cancel()
     return await make_ready(link, settings, clock, keyspace)
+
+
+def _not_in_time(_: Any, seconds: float) -> Any:
+    raise ConnectTimeoutError
+
+
+def _failure(error: BaseException) -> Failure:
+    return Failure(error)  # type: ignore[no-untyped-call]
+
+
+def _given_up() -> Failure:
+    return _failure(UserError())  # type: ignore[no-untyped-call]
 
 
 @implementer(IConnector)
@@ -140,6 +167,7 @@ class EndpointConnector:
         self.state = "disconnected"
         self._clock = clock
         self._timeout = timeout
+        self._started = False
         self._attempt: Deferred[Any] | None = None
         self._link: CQLProtocol | None = None
 
@@ -151,19 +179,19 @@ class EndpointConnector:
         if self.state != "disconnected":
             raise RuntimeError(f"cannot connect: {self.state}")
         self.state = "connecting"
-        self.factory.doStart()
+        if not self._started:
+            self.factory.doStart()
+            self._started = True
         self.factory.startedConnecting(self)
         if self.state != "connecting":
             return
         self._attempt = attempt = self.endpoint.connect(_Built(self))
-        timer = self._clock.callLater(self._timeout, attempt.cancel)
 
         def ended(result: Any) -> Any:
-            if timer.active():
-                timer.cancel()
             self._attempt = None
             return result
 
+        attempt.addTimeout(self._timeout, self._clock, _not_in_time)
         attempt.addBoth(ended).addErrback(self._failed)
 
     def stopConnecting(self) -> None:
@@ -174,7 +202,7 @@ class EndpointConnector:
         if self.state != "connecting":
             raise NotConnectingError("we're not trying to connect")
         if self._attempt is None:
-            self.state = "disconnected"
+            self._failed(_given_up())
         else:
             self._attempt.cancel()
 
@@ -198,16 +226,21 @@ class EndpointConnector:
         return link
 
     def _failed(self, reason: Failure) -> None:
+        if isinstance(reason.value, _CANCELLED):
+            reason = _given_up()
         self.state = "disconnected"
         self.factory.clientConnectionFailed(self, reason)
-        if self.state == "disconnected":
-            self.factory.doStop()
+        self._stop_factory()
 
     def _lost(self, reason: Failure) -> None:
         self.state = "disconnected"
         self._link = None
         self.factory.clientConnectionLost(self, reason)
-        if self.state == "disconnected":
+        self._stop_factory()
+
+    def _stop_factory(self) -> None:
+        if self.state == "disconnected" and self._started:
+            self._started = False
             self.factory.doStop()
 
 

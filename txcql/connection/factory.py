@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol as TypingProtocol
+from typing import Any, Protocol as TypingProtocol, cast
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IAddress, IConnector, IDelayedCall, IReactorTime
 from twisted.internet.protocol import ReconnectingClientFactory
 from twisted.logger import Logger
@@ -25,6 +25,8 @@ STABLE_AFTER = 10.0
 
 IMMEDIATE_INTERVAL = 10.0
 """Seconds between two attempts that do not wait, at least."""
+
+_LONGEST_DELAY = 60.0  # where a policy's schedule ends, though it should not
 
 
 class SlotOwner(TypingProtocol):
@@ -70,7 +72,9 @@ class CQLClientFactory(ReconnectingClientFactory):
         owner: SlotOwner,
     ) -> None:
         self.node = node
-        self.clock = clock
+        # The base class declares it as a whole reactor.
+        self.clock = cast(Any, clock)
+        self._clock = clock
         self.link: CQLProtocol | None = None
         self._settings = settings
         self._version = version
@@ -78,26 +82,27 @@ class CQLClientFactory(ReconnectingClientFactory):
         self._delays: Iterator[float] | None = None
         self._keyspace = keyspace
         self._owner = owner
-        self._error: CQLError | None = None
         self._last_immediate: float | None = None
         self._stable: IDelayedCall | None = None
         self._stopped = False
-        self._on_stopped: Deferred[None] | None = None
+        self._on_stopped: list[Deferred[None]] = []
 
     # Twisted's side: the connector tells.
 
     def startedConnecting(self, connector: IConnector) -> None:
         self.connector = connector
+        if self._stopped:
+            connector.stopConnecting()
 
     def buildProtocol(self, addr: IAddress | None) -> CQLProtocol:
-        link = CQLProtocol(self.node, self._settings, self.clock, self._version)
+        link = CQLProtocol(self.node, self._settings, self._clock, self._version)
         link.owner = self
         # connectionMade comes after this method: the handshake must wait for it.
         link.on_connected = lambda: self._connected(link)
         return link
 
     def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
-        self._down(None, connect_error(self.node, reason.value))
+        self._down(None, connect_error(self.node, cast(BaseException, reason.value)))
         self.retry(connector)
 
     def clientConnectionLost(self, connector: IConnector, unused_reason: Failure) -> None:
@@ -108,9 +113,7 @@ class CQLClientFactory(ReconnectingClientFactory):
         if self._stopped:
             self._fire_stopped()
             return
-        if connector is None:
-            connector = self.connector
-        self._callID = self.clock.callLater(self._next_delay(), self._connect, connector)
+        self._callID = self._clock.callLater(self._next_delay(), self._connect, connector or self.connector)
 
     def resetDelay(self) -> None:
         """Begin the schedule anew. A stopped slot stays stopped."""
@@ -134,7 +137,7 @@ class CQLClientFactory(ReconnectingClientFactory):
         :returns: fires when no connection is left.
         """
         stopped: Deferred[None] = Deferred()
-        self._on_stopped = stopped
+        self._on_stopped.append(stopped)
         self.stopTrying()
         if self.connector is None or self.connector.state == "disconnected":
             self._fire_stopped()
@@ -149,9 +152,11 @@ class CQLClientFactory(ReconnectingClientFactory):
 
     def retry_now(self) -> None:
         """Do not wait for the schedule: there is a sign that the node is back."""
-        if self._callID is not None and self._callID.active():
+        call = self._callID
+        if call is not None and call.active():
             self.resetDelay()
-            self._callID.reset(0)
+            if self._may_be_immediate():
+                call.reset(0)
 
     def snapshot(self) -> dict[str, Any]:
         """The state of the link, as plain data; ``next_reconnect`` in seconds from now."""
@@ -164,7 +169,7 @@ class CQLClientFactory(ReconnectingClientFactory):
             "paused": link.paused if link is not None else False,
             "high": self._settings.high_mark,
             "low": self._settings.low_mark,
-            "next_reconnect": max(0.0, due - self.clock.seconds()) if due is not None else None,
+            "next_reconnect": max(0.0, due - self._clock.seconds()) if due is not None else None,
         }
 
     # The link's side.
@@ -184,8 +189,8 @@ class CQLClientFactory(ReconnectingClientFactory):
     # Inside.
 
     def _fire_stopped(self) -> None:
-        stopped, self._on_stopped = self._on_stopped, None
-        if stopped is not None:
+        waiting, self._on_stopped = self._on_stopped, []
+        for stopped in waiting:
             stopped.callback(None)
 
     def _connect(self, connector: IConnector) -> None:
@@ -195,23 +200,26 @@ class CQLClientFactory(ReconnectingClientFactory):
     def _next_delay(self) -> float:
         if self._delays is None:
             self._delays = iter(self._make_delays())
-        delay = next(self._delays)
-        now = self.clock.seconds()
-        if delay <= 0:
-            if self._last_immediate is not None and now - self._last_immediate < IMMEDIATE_INTERVAL:
-                delay = next(self._delays)
-            else:
-                self._last_immediate = now
+        delay = next(self._delays, _LONGEST_DELAY)
+        if delay <= 0 and not self._may_be_immediate():
+            delay = next(self._delays, _LONGEST_DELAY)
+            if delay <= 0:
+                delay = IMMEDIATE_INTERVAL
         return delay
 
+    def _may_be_immediate(self) -> bool:
+        """Whether an attempt may go without a wait; if so, it counts as one that does."""
+        now = self._clock.seconds()
+        if self._last_immediate is not None and now - self._last_immediate < IMMEDIATE_INTERVAL:
+            return False
+        self._last_immediate = now
+        return True
+
     def _connected(self, link: CQLProtocol) -> None:
-        deferred = make_ready(link, self._settings, self.clock, self._keyspace())
-        deferred.addCallbacks(self._ready, lambda failure: None)
+        deferred = make_ready(link, self._settings, self._clock, self._keyspace())
+        deferred.addCallbacks(self._ready, self._not_ready)
 
     def _ready(self, link: CQLProtocol) -> None:
-        if self._stopped or link.closed:
-            link.close()
-            return
         keyspace = self._keyspace()
         if keyspace is not None and link.keyspace != keyspace:
             # The session has changed its keyspace since the handshake began.
@@ -220,8 +228,13 @@ class CQLClientFactory(ReconnectingClientFactory):
             )
             return
         self.link = link
-        self._stable = self.clock.callLater(STABLE_AFTER, self.resetDelay)
+        self._stable = self._clock.callLater(STABLE_AFTER, self.resetDelay)
         self._owner.link_ready(self, link)
+
+    def _not_ready(self, failure: Failure) -> None:
+        # The link has told its owner; a defect of an authenticator has a traceback to show.
+        if not isinstance(failure.value, CQLError | CancelledError):
+            log.failure("{node}: the handshake failed", failure, node=self.node)
 
     def _down(self, link: CQLProtocol | None, error: CQLError) -> None:
         if self._stable is not None and self._stable.active():

@@ -68,7 +68,9 @@ async def handshake(link: CQLProtocol, settings: Settings, keyspace: str | None)
         try:
             await link.use(keyspace)
         except InvalidRequest as error:
-            raise InvalidRequest(f'keyspace "{keyspace}" does not exist') from error
+            missing = InvalidRequest(f'keyspace "{keyspace}" does not exist')
+            missing.node = link.node
+            raise missing from error
 
 
 async def _ask_for_version(link: CQLProtocol, opcode: int, body: bytes) -> Message:
@@ -100,17 +102,17 @@ async def _log_in(link: CQLProtocol, settings: Settings, server_class: str) -> N
         authenticator = PlainAuthenticator(settings.username, settings.password)
     else:
         raise _refused(link, f"the node asks for a login ({server_class}): give username and password")
-    token = await _token(authenticator.initial_response(server_class))
-    for _ in range(MAX_CHALLENGES):
-        try:
+    try:
+        token = await _token(authenticator.initial_response(server_class))
+        for _ in range(MAX_CHALLENGES):
             answer = await link.ask(constants.AUTH_RESPONSE, requests.auth_response(token))
-        except AuthenticationFailed as error:
-            raise _refused(link, str(error)) from error
-        if isinstance(answer, AuthSuccess):
-            return
-        if not isinstance(answer, AuthChallenge):
-            raise _unexpected(link, answer, "AUTH_CHALLENGE or AUTH_SUCCESS")
-        token = await _token(authenticator.evaluate_challenge(answer.token))
+            if isinstance(answer, AuthSuccess):
+                return
+            if not isinstance(answer, AuthChallenge):
+                raise _unexpected(link, answer, "AUTH_CHALLENGE or AUTH_SUCCESS")
+            token = await _token(authenticator.evaluate_challenge(answer.token))
+    except AuthenticationFailed as error:
+        raise _refused(link, str(error)) from error
     raise _refused(link, f"the login did not end after {MAX_CHALLENGES} challenges")
 
 

@@ -17,7 +17,7 @@ class Holder(Protocol):
     """Where a request is: a link that has sent it, or a queue."""
 
     def withdraw(self, request: PendingRequest) -> None:
-        """Its answer is no longer wanted."""
+        """Its answer is no longer wanted; whoever says so sets its holder to ``None``."""
 
 
 class PendingRequest:
@@ -60,13 +60,15 @@ class PendingRequest:
 class DeferredRequest(PendingRequest):
     """A request of the driver's own: a Deferred that fires with the decoded answer.
 
+    :param node: the ``host:port`` that it goes to, for errors.
     :ivar deferred: fires with a :class:`~txcql.wire.responses.Message`, or fails with a
         :class:`~txcql.errors.CQLError`.
     """
 
-    __slots__ = ("deferred",)
+    __slots__ = ("_node", "deferred")
 
-    def __init__(self, opcode: int, body: bytes) -> None:
+    def __init__(self, opcode: int, body: bytes, node: str | None = None) -> None:
+        self._node = node
         self.opcode = opcode
         self.flags = 0
         self.body = body
@@ -80,9 +82,11 @@ class DeferredRequest(PendingRequest):
         try:
             message = decode_response(frame.opcode, frame.body, frame.version, frame.flags)
         except CQLError as error:
+            error.node = self._node
             self.deferred.errback(error)
             return
         if isinstance(message, ServerError):
+            message.node = self._node
             self.deferred.errback(message)
         else:
             self.deferred.callback(message)

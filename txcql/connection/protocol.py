@@ -91,6 +91,8 @@ class CQLProtocol(Protocol):
     :ivar on_event: called with the frame of each EVENT.
     :ivar on_connected: called once the transport is there.
     :ivar on_closed: called with the reason once the transport is gone.
+    :ivar handshake: the handshake under way; it is cancelled when the link is lost.
+    :ivar error: why the link was closed, or lost.
     :ivar answered: whether a request has been answered since it was ready.
     """
 
@@ -102,6 +104,8 @@ class CQLProtocol(Protocol):
         self.on_event: Callable[[Frame], None] | None = None
         self.on_connected: Callable[[], None] | None = None
         self.on_closed: Callable[[Failure], None] | None = None
+        self.handshake: Deferred[None] | None = None
+        self.error: CQLError | None = None
         self.open = False
         self.ready = False
         self.closed = False
@@ -115,7 +119,6 @@ class CQLProtocol(Protocol):
         self._draining = False
         self._writable = True
         self._retiring = False
-        self._error: CQLError | None = None
         self._own: Deferred[Message] | None = None
         self._abort: IDelayedCall | None = None
         self._codec = FrameCodec(
@@ -162,6 +165,9 @@ class CQLProtocol(Protocol):
 
     def withdraw(self, request: PendingRequest) -> None:
         """The answer is no longer wanted: its stream stays busy until it comes."""
+        if self.streams.waiting.get(request.stream) is not request:
+            # One of several that fail together, the first of which has made this one be withdrawn.
+            return
         self.request_bytes -= request.size
         self.streams.orphan(request.stream)
         if self.streams.orphans >= self._settings.max_orphans_per_connection and not self._retiring:
@@ -185,7 +191,7 @@ class CQLProtocol(Protocol):
             return self._ask_in_handshake(opcode, body)
         if self.streams.exhausted:
             return _failed(link_error(self.node, "every stream of the link is busy", NOT_SENT))
-        request = DeferredRequest(opcode, body)
+        request = DeferredRequest(opcode, body, self.node)
         self.send(request)
         return request.deferred
 
@@ -210,13 +216,10 @@ class CQLProtocol(Protocol):
         """
         if self.closed:
             return
-        self._error = self._error or error
-        self._shut(str(error) if error is not None else "the link was closed", error)
-        transport = cast(ITransport, self.transport)
-        # A TLS transport with a producer registered never closes.
-        transport.unregisterProducer()  # type: ignore[attr-defined]
-        transport.loseConnection()
-        self._abort = self._clock.callLater(ABORT_AFTER, self._abort_connection)
+        self.error = error
+        text = str(error).removeprefix(f"{self.node}: ") if error is not None else "the link was closed"
+        self._shut(text, error)
+        self._lose_connection()
 
     def handshake_done(self) -> None:
         """The link is ready: from now on it may be given work."""
@@ -236,6 +239,8 @@ class CQLProtocol(Protocol):
             self.on_connected()
 
     def dataReceived(self, data: bytes) -> None:
+        if self.closed:
+            return
         out = self._out
         streams = self.streams
         out.hold()
@@ -265,8 +270,7 @@ class CQLProtocol(Protocol):
             if self._retiring:
                 self._close_when_retired()
         except ProtocolError as error:
-            log.error("{node}: {error}", node=self.node, error=error)
-            self.close(error)
+            self._close_broken(error)
         finally:
             if not self.closed:
                 out.release()
@@ -274,7 +278,7 @@ class CQLProtocol(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._abort is not None and self._abort.active():
             self._abort.cancel()
-        if reason.check(ConnectionDone):
+        if isinstance(reason.value, ConnectionDone):
             text = "the node closed the link"
         else:
             text = f"the link was lost: {reason.getErrorMessage()}"
@@ -327,6 +331,8 @@ class CQLProtocol(Protocol):
             return
         if not frame.version & constants.RESPONSE:
             raise ProtocolError("the peer sent a request: it is no server")
+        if frame.stream != OWN_STREAM and frame.opcode != constants.ERROR:
+            raise ProtocolError(f"an answer on stream {frame.stream}, which no request has")
         starts = frame.opcode in (constants.READY, constants.AUTHENTICATE)
         if starts and self.version == 5 and not self._codec.segmented:
             self._codec.start_segments()
@@ -336,11 +342,14 @@ class CQLProtocol(Protocol):
             text = str(message) if isinstance(message, ServerError) else f"an answer on stream {frame.stream}"
             raise ProtocolError(text)
         if isinstance(message, ServerError):
+            message.node = self.node
             own.errback(message)
         else:
             own.callback(message)
 
     def _timed_out(self, request: PendingRequest) -> None:
+        if self.streams.waiting.get(request.stream) is not request:
+            return
         self.withdraw(request)
         error = RequestTimeout(
             f"{self.node} did not answer within the read timeout of {self._settings.read_timeout:g} s "
@@ -352,7 +361,23 @@ class CQLProtocol(Protocol):
 
     def _close_when_retired(self) -> None:
         if self._retiring and self.streams.orphans == len(self.streams):
-            self.close()
+            self.close(link_error(self.node, f"replaced, having {len(self.streams)} orphaned streams", None))
+
+    def _close_broken(self, error: ProtocolError) -> None:
+        """The peer breaks the protocol: nothing after that can be read."""
+        if self.closed:
+            return
+        log.error("{node}: {error}", node=self.node, error=error)
+        text = str(error)
+        # "the peer answered …" has a place for the name.
+        named = (
+            text.replace("the peer", self.node, 1) if text.startswith("the peer ") else f"{self.node}: {text}"
+        )
+        self.error = ProtocolError(named)
+        self.error.node = self.node
+        self.error.__cause__ = error
+        self._shut(text, error)
+        self._lose_connection()
 
     def _shut(self, text: str, cause: BaseException | None) -> None:
         self.closed = True
@@ -363,15 +388,27 @@ class CQLProtocol(Protocol):
         waiting = self.streams.clear()
         self.request_bytes = 0
         own, self._own = self._own, None
-        error = self._error or link_error(self.node, text, None, cause)
+        error = self.error = self.error or link_error(self.node, text, None, cause)
         # The owner first: a request that goes on to its next node must not come back to this link.
         if self.owner is not None:
             self.owner.link_lost(self, error)
         for request in waiting:
-            delivery = NOT_SENT if request.written[0] is None else DELIVERY_UNKNOWN
-            request.failed(link_error(self.node, text, delivery, cause))
+            # What the one before has set off may have withdrawn this one.
+            if request.holder is self:
+                delivery = NOT_SENT if request.written[0] is None else DELIVERY_UNKNOWN
+                request.failed(link_error(self.node, text, delivery, cause))
         if own is not None:
             own.errback(error)
+        if self.handshake is not None:
+            # It waits for its authenticator, not for the link.
+            self.handshake.cancel()
+
+    def _lose_connection(self) -> None:
+        transport = cast(ITransport, self.transport)
+        # A TLS transport with a producer registered never closes.
+        transport.unregisterProducer()  # type: ignore[attr-defined]
+        self._abort = self._clock.callLater(ABORT_AFTER, self._abort_connection)
+        transport.loseConnection()
 
     def _abort_connection(self) -> None:
         abort = getattr(self.transport, "abortConnection", None)
@@ -385,7 +422,8 @@ class CQLProtocol(Protocol):
             state = "connecting"
         else:
             state = "open" if self.open else "draining"
-        return f"<CQLProtocol {self.node} v{self.version} {state} sent={self.sent} orphans={self.streams.orphans}>"
+        counts = f"sent={self.sent} orphans={self.streams.orphans}"
+        return f"<CQLProtocol {self.node} v{self.version} {state} {counts}>"
 
 
 def _failed(error: CQLError) -> Deferred[Message]:

@@ -60,7 +60,7 @@ class ReadTimeouts:
     def _sweep(self) -> None:
         self._call = None
         self.armed = False
-        due = self._clock.seconds() - self._timeout
+        now = self._clock.seconds()
         expired = []
         wait = None
         for request in self._streams.requests():
@@ -70,8 +70,9 @@ class ReadTimeouts:
             if written is None:
                 wait = self._timeout
                 break
-            if written > due:
-                wait = written - due
+            expires = written + self._timeout
+            if expires > now:
+                wait = expires - now
                 break
             expired.append(request)
         if wait is not None:

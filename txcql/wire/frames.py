@@ -209,7 +209,7 @@ class FrameCodec:
             raise ProtocolError(f"the peer answers in protocol version {version & 0x7F}, which is too old")
         if not 3 <= version & 0x7F <= 6:
             line = bytes(data[:64]).split(b"\r\n")[0].split(b"\n")[0]
-            raise ProtocolError(f'the peer sent "{_printable(line)}", which is not CQL')
+            raise ProtocolError(f'the peer answered "{_printable(line)}", which is not CQL')
         if length < 0:
             raise ProtocolError(f"the header of a frame says {length} bytes")
         if length > self.max_frame_size:
