@@ -53,7 +53,6 @@ def _add_demo(commands: Any) -> None:
         help="write rows with hundreds of requests in flight, and read them back",
         description="Write rows with hundreds of requests in flight, stream them back, and check every one. "
         "With no contact point, on a node that it starts in its own process.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     demo.add_argument(
         "--contact-point",
@@ -63,21 +62,21 @@ def _add_demo(commands: Any) -> None:
         help="a node of a real cluster; may be given more than once",
     )
     demo.add_argument(
-        "--rows", metavar="N", type=_whole(1, 100_000_000), default=10_000, help="rows to write"
+        "--rows", metavar="N", type=_whole(1, 100_000_000), default=10_000, help="rows to write (%(default)s)"
     )
     demo.add_argument(
         "--concurrency",
         metavar="N",
         type=_whole(1, MOST_CONCURRENT),
         default=512,
-        help="requests in flight at a time",
+        help="requests in flight at a time (%(default)s)",
     )
     demo.add_argument(
         "--keyspace",
         metavar="NAME",
         type=_keyspace,
         default="txcql_demo",
-        help="the keyspace that is created, and dropped at the end",
+        help="the keyspace that is created, and dropped at the end (%(default)s)",
     )
     demo.add_argument("--username", help="for a cluster that asks for a login")
     demo.add_argument("--password", help="for a cluster that asks for a login")

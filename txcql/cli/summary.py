@@ -32,6 +32,7 @@ class Summary:
     def __str__(self) -> str:
         seconds = self.write_seconds + self.read_seconds
         requests = len(self.latencies)
+        rate = requests / max(seconds, 1e-9)
         ordered = sorted(self.latencies)
         latency = "  ".join(
             f"{name} {1000 * percentile(ordered, share):.1f} ms"
@@ -40,7 +41,7 @@ class Summary:
         return "\n".join(
             (
                 f"{self.cluster}, protocol version {self.version}",
-                f"  requests   {requests:,} in {seconds:.2f} s, {requests / max(seconds, 1e-9):,.0f} a second",
+                f"  requests   {requests:,} in {seconds:.2f} s, {rate:,.0f} a second",
                 f"  rows       {self.rows:,} written in {self.write_seconds:.2f} s, and read back in "
                 f"{self.read_seconds:.2f} s, on {self.pages:,} pages: every one as it was written",
                 f"  in flight  {self.in_flight_peak:,} at most",

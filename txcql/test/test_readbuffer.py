@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from txcql.wire.readbuffer import ReadBuffer
@@ -61,6 +61,7 @@ class ReadBufferTests(SynchronousTestCase):
         self.assertEqual(len(chunks), 3)
         self.assertEqual(b"".join(chunks), bytes(range(20)))
 
+    @settings(deadline=None)
     @given(
         chunks=st.lists(st.binary(max_size=20), max_size=20),
         sizes=st.lists(st.integers(0, 30), max_size=30),

@@ -71,6 +71,7 @@ class RoundTripTests(SynchronousTestCase):
                 self.assertEqual(read_request(opcode, body, version), expected)
                 self.assertEqual(read_request(opcode, body + b"surplus", version), expected)
 
+    @settings(deadline=None)
     @given(data=st.data(), version=versions, text=texts)
     def test_prepare(self, data: st.DataObject, version: int, text: str) -> None:
         """PREPARE; v5 may name a keyspace."""

@@ -36,13 +36,16 @@ def unique_names(names: Sequence[str]) -> tuple[str, ...]:
     """Number the second and further uses of a name: ``v``, ``v`` -> ``v``, ``v_2``."""
     taken = set(names)
     seen: set[str] = set()
+    following: dict[str, int] = {}
     unique = []
     for name in names:
         chosen = name
-        number = 2
+        # Numbers go on where the last one of the name was, so that many equal names cost no more each.
+        number = following.get(name, 2)
         while chosen in seen or (chosen != name and chosen in taken):
             chosen = f"{name}_{number}"
             number += 1
+        following[name] = number
         seen.add(chosen)
         unique.append(chosen)
     return tuple(unique)

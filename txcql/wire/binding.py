@@ -8,7 +8,6 @@ and names what is wrong.
 
 from __future__ import annotations
 
-import dataclasses
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
@@ -22,6 +21,7 @@ from txcql.wire.collectiontypes import unwrap
 from txcql.wire.conversions import EPOCH
 from txcql.wire.cqltypes import Codec, describe
 from txcql.wire.metadata import Column
+from txcql.wire.records import field_values
 from txcql.wire.scalars import (
     AsciiType,
     BlobType,
@@ -205,12 +205,12 @@ class ParameterEncoder:
             return self._by_name(values)
         if isinstance(values, Sequence) and not isinstance(values, (str, bytes, bytearray, memoryview)):
             return values
-        names = _field_names(values)
-        if names is None:
+        named = field_values(values)
+        if named is None:
             raise EncodeError(
                 f"expected parameters as a sequence or a mapping by name, got {describe(values)}"
             )
-        return self._by_name({name: getattr(values, name) for name in names if name in self._places})
+        return self._by_name({name: value for name, value in named.items() if name in self._places})
 
     def _by_name(self, named: Mapping[Any, Any]) -> Sequence[Any]:
         values: list[Any] = [_MISSING] * len(self.columns)
@@ -244,13 +244,3 @@ class ParameterEncoder:
     def _named(self, place: int) -> str:
         column = self.columns[place]
         return f'"{column.name}" ({getattr(column.type, "name", type(column.type).__name__)})'
-
-
-def _field_names(values: object) -> list[str] | None:
-    """The fields of an instance of a dataclass or an attrs class; ``None`` if it is none."""
-    if isinstance(values, type):
-        return None
-    if dataclasses.is_dataclass(values):
-        return [field.name for field in dataclasses.fields(values)]
-    attributes = getattr(type(values), "__attrs_attrs__", None)
-    return None if attributes is None else [attribute.name for attribute in attributes]

@@ -36,6 +36,7 @@ __all__ = [
 _LENGTH = struct.Struct(">i")
 _NULL = b"\xff\xff\xff\xff"
 _MOST_PLANNED = 64
+_NUMBERS = frozenset("?bBhHiIlLqQefd")
 _CODES: dict[str | None, type] = {"?": bool, "i": int, "q": int, "f": float, "d": float}
 
 
@@ -355,15 +356,20 @@ class VectorType(CQLType):
             return b"".join(parts)
         return b"".join(chain.from_iterable((encode_unsigned_vint(len(part)), part) for part in parts))
 
-    def _from_buffer(self, value: Any) -> list[Any]:
+    def _from_buffer(self, value: Any) -> Sequence[Any]:
         if isinstance(value, (bytes, bytearray)):
             self.refuse(value)
         try:
             view = memoryview(value)
-            if view.ndim != 1:
-                self.refuse(value)
-            return view.tolist()
-        except (TypeError, NotImplementedError):
+        except (TypeError, ValueError):
+            self.refuse(value)
+        if view.ndim != 1 or view.format[-1:] not in _NUMBERS or len(view.format) > 2:
+            self.refuse(value)
+        # memoryview.tolist() knows no format with a byte order.
+        order, code = view.format[:-1], view.format[-1]
+        try:
+            return struct.unpack(f"{order}{len(view)}{code}", view.tobytes())
+        except struct.error:
             self.refuse(value)
 
     def read(self, data: bytes) -> Any:

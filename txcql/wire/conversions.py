@@ -17,6 +17,7 @@ from txcql.wire.values import Date, Time, Timestamp
 __all__ = [
     "EPOCH",
     "EXACT",
+    "exact_int",
     "make_date",
     "make_decimal",
     "make_time",
@@ -92,15 +93,44 @@ def make_decimal(data: bytes) -> decimal.Decimal:
     return EXACT.scaleb(_exact_decimal(unscaled) if len(data) > 1024 else unscaled, -_read_int(data)[0])
 
 
+_SMALL = 8192
+
+
 def _exact_decimal(number: int) -> decimal.Decimal:
     """Convert a huge int by halves: ``Decimal(int)`` takes minutes for a megabyte."""
     bits = number.bit_length()
-    if bits <= 8192:
+    if bits <= _SMALL:
         return decimal.Decimal(number)
     half = bits // 2
     high = _exact_decimal(number >> half)
     low = _exact_decimal(number & ((1 << half) - 1))
     return EXACT.add(EXACT.multiply(high, EXACT.power(2, half)), low)
+
+
+def exact_int(number: decimal.Decimal) -> int:
+    """Convert a Decimal without a fraction, a huge one by halves: ``int(Decimal)`` takes minutes too."""
+    digits = number.adjusted() + 1
+    if digits <= 2500:
+        return int(number)
+    # Halves in bits, so that they are put together by a shift; a digit has 3.32 of them.
+    bits = _SMALL
+    while bits * 2 < digits * 3:
+        bits *= 2
+    powers = {}
+    power = EXACT.power(2, _SMALL)
+    for exponent in range(bits.bit_length() - _SMALL.bit_length() + 1):
+        powers[_SMALL << exponent] = power
+        power = EXACT.multiply(power, power)
+
+    def convert(part: decimal.Decimal, width: int) -> int:
+        if width < _SMALL or part.adjusted() < 2400:
+            return int(part)
+        high, low = EXACT.divmod(part, powers[width])
+        return (convert(high, width // 2) << width) + convert(low, width // 2)
+
+    # The sign is kept out: divmod() rounds towards zero.
+    found = convert(number.copy_abs(), bits)
+    return -found if number.is_signed() else found
 
 
 def make_varint(number: int) -> bytes:

@@ -1,7 +1,8 @@
 """The types with a fixed number of fields, each of its own type: tuples and user-defined types.
 
 A value may be shorter than its type, in both directions: the missing fields are
-null (native protocol v5, section 6.23 and 6.24; a field may be added to a UDT).
+null (native protocol v5, section 6.23 and 6.24; a field may be added to a UDT). More
+than 256 of them may be missing only where the value has as many bytes.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from txcql.errors import DecodeError, EncodeError
 from txcql.wire.aliases import clean_name, clean_names, row_class
 from txcql.wire.collectiontypes import cut_cells
 from txcql.wire.cqltypes import Codec, CQLType, hashable
+from txcql.wire.records import field_values
 
 __all__ = ["TupleType", "UDTType", "quote_name"]
 
 _LENGTH = struct.Struct(">i")
 _NULL = b"\xff\xff\xff\xff"
+_FREE_PADDING = 256
 _PLAIN_NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_")
 
 
@@ -67,7 +70,11 @@ class _FieldsType(CQLType):
                 values.append(codec.decode(part))
             except DecodeError as error:
                 raise DecodeError(f"{self._label(index)}: {error}") from None
-        values.extend(repeat(None, len(self._codecs) - len(values)))
+        missing = len(self._codecs) - len(values)
+        if missing > _FREE_PADDING + len(data):
+            # A few bytes for each of many elements must not become thousands of fields for each.
+            raise DecodeError(f"expected {self.name[:99]} of {len(self._codecs)} fields, got {len(values)}")
+        values.extend(repeat(None, missing))
         return values
 
 
@@ -82,6 +89,10 @@ class TupleType(_FieldsType):
 
     def hashable(self) -> CQLType:
         return TupleType(self.types, hashed=True)
+
+    def with_types(self, types: Sequence[Codec]) -> TupleType:
+        """Give a tuple with fields of other types."""
+        return TupleType(types)
 
     def identity(self) -> tuple[object, ...]:
         return self.types
@@ -100,9 +111,9 @@ class TupleType(_FieldsType):
 class UDTType(_FieldsType):
     """A user-defined type.
 
-    It takes a mapping or a named tuple, by field names (missing ones are null,
-    unknown ones refused), and a tuple with all fields in their order; it is read as
-    a named tuple.
+    It takes a mapping, a named tuple, or an instance of a dataclass or attrs class, by
+    field names (missing ones are null, unknown ones refused), and a tuple with all fields
+    in their order; it is read as a named tuple.
 
     :ivar keyspace: its keyspace.
     :ivar type_name: its name, as the server has it.
@@ -130,12 +141,17 @@ class UDTType(_FieldsType):
         self._places = dict(names)
 
     def hashable(self) -> CQLType:
-        return UDTType(self.keyspace, self.type_name, self._fields(), hashed=True)
+        return UDTType(self.keyspace, self.type_name, self.fields(), hashed=True)
+
+    def with_types(self, types: Sequence[Codec]) -> UDTType:
+        """Give the type with fields of the same names and other types."""
+        return UDTType(self.keyspace, self.type_name, [*zip(self.field_names, types, strict=True)])
 
     def identity(self) -> tuple[object, ...]:
-        return self.keyspace, self.type_name, tuple(self._fields())
+        return self.keyspace, self.type_name, tuple(self.fields())
 
-    def _fields(self) -> list[tuple[str, Codec]]:
+    def fields(self) -> list[tuple[str, Codec]]:
+        """Give the names and types of the fields."""
         return list(zip(self.field_names, self.types, strict=True))
 
     def _label(self, index: int) -> str:
@@ -146,7 +162,7 @@ class UDTType(_FieldsType):
             if value._fields != self.row._fields:
                 value = dict(zip(value._fields, value, strict=True))
         elif not isinstance(value, (tuple, Mapping)):
-            self.refuse(value)
+            value = field_values(value) or self.refuse(value)
         if isinstance(value, Mapping):
             value = self._in_order(value)
         if len(value) != len(self.types):

@@ -6,6 +6,7 @@ length against its end before anything is read or allocated.
 
 from __future__ import annotations
 
+import builtins
 import ipaddress
 import struct
 import uuid
@@ -109,11 +110,11 @@ class Reader:
 
     __slots__ = ("data", "offset")
 
-    def __init__(self, data: bytes, offset: int = 0) -> None:
+    def __init__(self, data: builtins.bytes, offset: builtins.int = 0) -> None:
         self.data = data
         self.offset = offset
 
-    def raw(self, size: int) -> bytes:
+    def raw(self, size: builtins.int) -> builtins.bytes:
         """The next ``size`` bytes.
 
         :raises ProtocolError: the body ends before them.
@@ -127,19 +128,19 @@ class Reader:
         self.offset = end
         return self.data[start:end]
 
-    def byte(self) -> int:
+    def byte(self) -> builtins.int:
         """A [byte]."""
         return self.raw(1)[0]
 
-    def short(self) -> int:
+    def short(self) -> builtins.int:
         """A [short], unsigned."""
         return int.from_bytes(self.raw(2), "big")
 
-    def int(self) -> int:
+    def int(self) -> builtins.int:
         """An [int], signed."""
         return int.from_bytes(self.raw(4), "big", signed=True)
 
-    def long(self) -> int:
+    def long(self) -> builtins.int:
         """A [long], signed."""
         return int.from_bytes(self.raw(8), "big", signed=True)
 
@@ -155,12 +156,12 @@ class Reader:
         """A [long string]."""
         return self._text(self.raw(self.int()))
 
-    def bytes(self) -> bytes | None:
+    def bytes(self) -> builtins.bytes | None:
         """A [bytes]; every negative length is null."""
         size = self.int()
         return None if size < 0 else self.raw(size)
 
-    def short_bytes(self) -> bytes:
+    def short_bytes(self) -> builtins.bytes:
         """A [short bytes]."""
         return self.raw(self.short())
 
@@ -176,7 +177,7 @@ class Reader:
         """A [string multimap]."""
         return {self.string(): self.string_list() for _ in range(self.short())}
 
-    def bytes_map(self) -> dict[str, bytes | None]:
+    def bytes_map(self) -> dict[str, builtins.bytes | None]:
         """A [bytes map]."""
         return {self.string(): self.bytes() for _ in range(self.short())}
 
@@ -190,11 +191,11 @@ class Reader:
             raise ProtocolError(f"an address has 4 or 16 bytes, got {size}")
         return ipaddress.ip_address(self.raw(size))
 
-    def inet(self) -> tuple[Address, int]:
+    def inet(self) -> tuple[Address, builtins.int]:
         """An [inet]: address and port."""
         return self.inetaddr(), self.int()
 
-    def _text(self, encoded: bytes) -> str:
+    def _text(self, encoded: builtins.bytes) -> str:
         try:
             return encoded.decode()
         except UnicodeDecodeError as error:

@@ -22,6 +22,7 @@ from txcql.wire.collectiontypes import ListType, SetType, fixed_elements, unwrap
 from txcql.wire.conversions import EXACT, make_timestamp
 from txcql.wire.cqltypes import Codec, CQLType
 from txcql.wire.metadata import Column
+from txcql.wire.records import keywords_for
 from txcql.wire.scalars import (
     AsciiType,
     BlobType,
@@ -35,13 +36,14 @@ from txcql.wire.scalars import (
     is_fused,
 )
 
-__all__ = ["RowDecoder", "RowIterator"]
+__all__ = ["RowDecoder", "RowFactory", "RowIterator"]
 
 _unpack_int = struct.Struct(">i").unpack_from
 _LONGEST_RUN = 12
 _MOST_SHOWN = 32
 
 Decode = Callable[[bytes, int], tuple[Any, int]]
+RowFactory = str | Callable[..., Any]
 
 
 @lru_cache(maxsize=512)
@@ -270,27 +272,35 @@ class RowDecoder:
 
     :param columns: the result's columns; in place of a column's type may stand any
         object with ``decode(bytes | None)``.
-    :param row_factory: ``"named"`` for named tuples, ``"tuple"`` or ``"dict"``.
+    :param row_factory: ``"named"`` for named tuples, ``"tuple"``, ``"dict"``, or a class (a
+        dataclass, an attrs class, any that takes keywords) for its instances.
     :ivar fields: the names of a row's values: clean aliases in named tuples, in dicts
-        the columns' own names (the second ``v`` is ``v_2``).
+        the columns' own names (the second ``v`` is ``v_2``), of a class its keywords.
     :raises ValueError: if there is no such row factory.
+    :raises TypeError: if the class cannot be made of the columns.
     """
 
-    __slots__ = ("_decode", "_one", "_skip", "columns", "fields", "row_factory")
+    __slots__ = ("_decode", "_parts", "_skip", "columns", "fields", "row_factory")
 
-    def __init__(self, columns: Sequence[Column], row_factory: str = "named") -> None:
-        if row_factory not in ("named", "tuple", "dict"):
-            raise ValueError(f'row_factory is "named", "tuple" or "dict", not {row_factory!r}')
+    def __init__(self, columns: Sequence[Column], row_factory: RowFactory = "named") -> None:
         self.columns = tuple(columns)
         self.row_factory = row_factory
         names = [column.name for column in columns]
-        self.fields = unique_names(names) if row_factory == "dict" else clean_names(names)
+        if row_factory == "dict":
+            self.fields = unique_names(names)
+        elif row_factory in ("named", "tuple"):
+            self.fields = clean_names(names)
+        elif callable(row_factory):
+            self.fields = keywords_for(row_factory, names, "column")
+        else:
+            raise ValueError(f'row_factory is "named", "tuple", "dict" or a class, not {row_factory!r}')
         self._decode: Decode | None = None
         self._skip: Decode | None = None
-        self._one: dict[int, Decode] = {}
+        self._parts: dict[int | tuple[int, ...], Decode] = {}
 
     def __repr__(self) -> str:
-        return f"<RowDecoder {self.row_factory} {', '.join(map(_name, self.columns))}>"
+        factory = getattr(self.row_factory, "__qualname__", self.row_factory)
+        return f"<RowDecoder {factory} {', '.join(map(_name, self.columns))}>"
 
     def decode(self, data: bytes, offset: int) -> tuple[Any, int]:
         """Decode the row at an offset.
@@ -324,11 +334,29 @@ class RowDecoder:
         :raises IndexError: if there is no such column.
         """
         index = range(len(self.columns))[index]
-        decode = self._one.get(index)
+        decode = self._parts.get(index)
         if decode is None:
             source = self._source(frozenset((index,)), f"v{index}")
-            decode = self._one[index] = source.make(self._checked((index,), lambda values: values[0]))
+            decode = self._parts[index] = source.make(self._checked((index,), lambda values: values[0]))
         return list(RowIterator(self, decode, data, offset, count))
+
+    def columns_data(self, data: bytes, offset: int, count: int, indexes: Sequence[int]) -> list[list[Any]]:
+        """Decode some columns of all rows, and no others; a list for each.
+
+        :raises DecodeError: as in :meth:`column`.
+        :raises IndexError: if there is no such column.
+        """
+        places = tuple(range(len(self.columns))[index] for index in indexes)
+        decode = self._parts.get(places)
+        if decode is None:
+            # The checked decoder gives the values in the order of the columns.
+            wanted = sorted({*places})
+            order = [wanted.index(place) for place in places]
+            checked = self._checked(wanted, lambda values: tuple([values[place] for place in order]))
+            source = self._source(frozenset(places), f"({''.join(f'v{place}, ' for place in places)})")
+            decode = self._parts[places] = source.make(checked)
+        found = zip(*RowIterator(self, decode, data, offset, count), strict=True)
+        return [*map(list, found)] or [[] for _ in places]
 
     def _source(self, wanted: frozenset[int], result: str) -> _Source:
         return _Source([unwrap(column.type) for column in self.columns], wanted, result)
@@ -349,9 +377,25 @@ class RowDecoder:
             source.result = "{" + ", ".join(f"k{place}: v{place}" for place in places) + "}"
             make = lambda found: dict(zip(self.fields, found, strict=True))  # noqa: E731
             return source.make(self._checked(places, make), **keys)
+        if callable(self.row_factory):
+            given = ", ".join(f"{field}=v{place}" for place, field in enumerate(self.fields))
+            source.result = f"Record({given})"
+            return source.make(self._checked(places, self._record), Record=self.row_factory)
         kind = row_class("Row", self.fields)
         source.result = f"new(Row, ({values}))"
         return source.make(self._checked(places, kind._make), new=tuple.__new__, Row=kind)
+
+    def _record(self, values: list[Any]) -> Any:
+        """Make an instance of the user's class.
+
+        :raises DecodeError: if the class refuses the values.
+        """
+        make: Any = self.row_factory
+        try:
+            return make(**dict(zip(self.fields, values, strict=True)))
+        except Exception as error:
+            title = getattr(make, "__qualname__", repr(make))
+            raise DecodeError(f"{title} refused the row: {error!r}") from error
 
     def _checked(self, wanted: Sequence[int], make: Callable[[list[Any]], Any]) -> Decode:
         """Make the plain decoder, which looks at everything and names what is bad."""

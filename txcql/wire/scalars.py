@@ -22,6 +22,7 @@ from uuid import UUID
 from txcql.errors import DecodeError, EncodeError
 from txcql.wire.conversions import (
     EXACT,
+    exact_int,
     make_date,
     make_decimal,
     make_time,
@@ -381,7 +382,7 @@ class DecimalType(_VariableType):
             raise EncodeError(f"expected {self.name}, got {value}, which is not finite")
         if not -_DATE_ZERO < exponent <= _DATE_ZERO:
             raise EncodeError(f"expected {self.name} with a scale of 32 bits, got an exponent of {exponent}")
-        return struct.pack(">i", -exponent) + make_varint(int(EXACT.scaleb(value, -exponent)))
+        return struct.pack(">i", -exponent) + make_varint(exact_int(EXACT.scaleb(value, -exponent)))
 
     def read(self, data: bytes) -> Any:
         if len(data) < 5:
