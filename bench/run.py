@@ -20,7 +20,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +105,7 @@ BOUNDS = (
 def make_workloads() -> dict[str, Workload]:
     """The workloads by name."""
     point, page = point_statement(), page_statement()
+    size = f"page of {PAGE_ROWS:,} x {len(page.columns)}"
     return {
         "point-1": Workload(
             "point read, 1 in flight", point, 1, {"fast": 20_000, "slow": 5_000}, "request",
@@ -112,9 +113,16 @@ def make_workloads() -> dict[str, Workload]:
         "point-256": Workload(
             "point read, 256 in flight", point, 256, {"fast": 50_000, "slow": 10_000}, "request",
         ),
-        "page": Workload(
-            f"page of {PAGE_ROWS:,} x {len(page.columns)}, every value taken", page, 1,
+        "page-untouched": Workload(
+            f"{size}, received untouched", replace(page, kind="page-untouched"), 1,
+            {"fast": 100, "slow": 20}, "row", PAGE_ROWS,
+        ),
+        "page-column": Workload(
+            f"{size}, one column taken", replace(page, kind="page-column"), 1,
             {"fast": 20, "slow": 20}, "row", PAGE_ROWS,
+        ),
+        "page": Workload(
+            f"{size}, every value taken", page, 1, {"fast": 20, "slow": 20}, "row", PAGE_ROWS,
         ),
     }  # fmt: skip
 
@@ -270,7 +278,7 @@ def measure(workloads: dict[str, Workload], clients: list[Client], options: argp
     BUILD.mkdir(exist_ok=True)
     answers = BUILD / "answers"
     write_answers(
-        answers, {workload.statement.kind: workload.statement for workload in workloads.values()}.values()
+        answers, {workload.statement.text: workload.statement for workload in workloads.values()}.values()
     )
     server = compile_server()
     for client in clients:
@@ -371,7 +379,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--clients", default="", help=f"only these: {','.join(client.name for client in CLIENTS)}"
     )
-    parser.add_argument("--workloads", default="", help="only these: point-1,point-256,page")
+    parser.add_argument("--workloads", default="", help=f"only these: {','.join(make_workloads())}")
     parser.add_argument("--assert", action="store_true", dest="bounds", help="fail when a bound is not kept")
     options = parser.parse_args()
     options.rounds = options.rounds or (1 if options.quick else 5)

@@ -7,6 +7,13 @@ from txcql.session.results import Result
 from txcql.session.session import Session
 from txcql.session.statements import BoundStatement, PreparedStatement
 from txcql.settings import Settings
+from txcql.wire.timeuuids import (
+    max_uuid_from_time,
+    min_uuid_from_time,
+    nanoseconds_from_uuid,
+    time_from_uuid,
+    uuid_from_time,
+)
 from txcql.wire.typeparser import parse_type
 from txcql.wire.values import EMPTY, UNSET, Date, Duration, Time, Timestamp
 
@@ -25,5 +32,10 @@ __all__ = [
     "__version__",
     "connect",
     "errors",
+    "max_uuid_from_time",
+    "min_uuid_from_time",
+    "nanoseconds_from_uuid",
     "parse_type",
+    "time_from_uuid",
+    "uuid_from_time",
 ]

@@ -50,6 +50,7 @@ __all__ = [
     "UnsupportedProtocolVersion",
     "WriteFailure",
     "WriteTimeout",
+    "said_by",
     "server_error_class",
 ]
 
@@ -73,6 +74,21 @@ class CQLError(Exception):
 
     delivery: str | None = None
     node: str | None = None
+
+    def __reduce__(self) -> Any:
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+def _rebuild(kind: type[CQLError], args: tuple[Any, ...], state: dict[str, Any]) -> CQLError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
+
+
+def said_by(node: str, error: BaseException) -> str:
+    """An error's text, with the node's name in front unless it is there already."""
+    text = str(error)
+    return text if node in text else f"{node}: {text}"
 
 
 class ProtocolError(CQLError):
@@ -201,22 +217,6 @@ class ServerError(CQLError):
 
     def __str__(self) -> str:
         return self.message
-
-    def __reduce__(self) -> Any:
-        return _rebuild, (
-            type(self),
-            self.message,
-            {name: getattr(self, name) for name in self.fields},
-            self.__dict__,
-        )
-
-
-def _rebuild(
-    kind: type[ServerError], message: str, fields: dict[str, Any], state: dict[str, Any]
-) -> ServerError:
-    error = kind(message, **fields)
-    error.__dict__.update(state)
-    return error
 
 
 class UnknownServerError(ServerError):

@@ -1,7 +1,8 @@
 """What a client does with the values it got: the same small work in every client, and in the expectation.
 
-``touch_point`` and ``touch_page`` are timed with the requests, so they are cheap; every value is taken out of
-its row, which makes a driver that decodes late decode it. ``fingerprint`` is exact and never timed.
+The touches are timed with the requests, so they are cheap. ``touch_point`` and ``touch_page`` take every
+value out of its row, which makes a driver that decodes late decode it; ``touch_column`` takes those of one
+column, and ``touch_nothing`` counts the rows. ``fingerprint`` is exact and never timed.
 """
 
 from __future__ import annotations
@@ -41,7 +42,24 @@ def touch_page(rows: Iterable[Row], key: int) -> int:
     return total
 
 
-TOUCHES: dict[str, Touch] = {"point": touch_point, "page": touch_page}
+def touch_nothing(rows: Iterable[Row], key: int) -> int:
+    """Count the rows of a page, and look at none."""
+    return len(rows)  # type: ignore[arg-type]
+
+
+def touch_column(rows: Iterable[Row], key: int) -> int:
+    """Take the values of one column, ``visits``, the way that a driver has for it, if it has one."""
+    column = getattr(rows, "column", None)
+    values: Iterable[int] = [row[3] for row in rows] if column is None else column("visits")
+    return sum(values)
+
+
+TOUCHES: dict[str, Touch] = {
+    "point": touch_point,
+    "page": touch_page,
+    "page-untouched": touch_nothing,
+    "page-column": touch_column,
+}
 
 
 def canonical(value: Any) -> str:

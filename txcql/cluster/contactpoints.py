@@ -57,6 +57,10 @@ def parse_contact_points(points: str | Iterable[Any], port: int) -> list[Contact
     :raises TypeError: neither text nor an endpoint.
     :raises ValueError: none at all, an empty host, or a port that is none.
     """
+    if isinstance(port, bool) or not isinstance(port, int):
+        raise TypeError(f"port must be an int, got {port!r}")
+    if not 0 < port < 65536:
+        raise ValueError(f"port must be in 1..65535, got {port}")
     if isinstance(points, str):
         raise TypeError(f"contact_points must be a list of hosts, got the str {points!r}")
     found = [_parse(point, port) for point in points]
@@ -70,17 +74,17 @@ def _parse(point: Any, port: int) -> ContactPoint:
         return ContactPoint("", 0, point)
     if not isinstance(point, str):
         raise TypeError(f"a contact point is a host or an IStreamClientEndpoint, got {point!r}")
-    host, text = point, ""
+    host, colon, text = point, "", ""
     if point.startswith("["):
         host, bracket, rest = point[1:].partition("]")
         if not bracket or (rest and not rest.startswith(":")):
             raise ValueError(f"the contact point {point!r} is no [address]:port")
-        text = rest[1:]
+        colon, text = rest[:1], rest[1:]
     elif point.count(":") == 1:
-        host, _, text = point.partition(":")
+        host, colon, text = point.partition(":")
     if not host:
         raise ValueError(f"the contact point {point!r} names no host")
-    if text:
+    if colon:
         if not text.isdecimal():
             raise ValueError(f"the port of the contact point {point!r} is no number")
         port = int(text)
@@ -152,9 +156,11 @@ class _Addresses:
 
 async def _look_up(reactor: Any, point: ContactPoint, timeout: float) -> list[str]:
     receiver = _Addresses()
-    reactor.nameResolver.resolveHostName(receiver, point.host, point.port)
     timer = reactor.callLater(timeout, receiver.resolutionComplete)
-    await receiver.complete
-    if timer.active():
-        timer.cancel()
+    try:
+        reactor.nameResolver.resolveHostName(receiver, point.host, point.port)
+        await receiver.complete
+    finally:
+        if timer.active():
+            timer.cancel()
     return receiver.hosts

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from txcql.cluster.contactpoints import ContactPoint, ResolvedPoint, resolve
 from txcql.cluster.topology import Topology, read_topology
-from txcql.connection.connector import connect_error, open_link
+from txcql.connection.connector import open_link
 from txcql.connection.protocol import CQLProtocol
 from txcql.errors import (
     AuthenticationFailed,
@@ -21,10 +21,13 @@ from txcql.errors import (
     NoNodeAvailable,
     SessionClosed,
     UnsupportedProtocolVersion,
+    said_by,
 )
 from txcql.settings import Settings
 
 __all__ = ["ControlConnection"]
+
+_LONGEST_DELAY = 60.0
 
 log = Logger(namespace="txcql.control")
 
@@ -61,6 +64,7 @@ class ControlConnection:
         self._settings = settings
         self._make_delays = delays
         self._delays: Iterator[float] | None = None
+        self._lost = ""
         self._known = known
         self._changed = changed
         self._closed = False
@@ -74,14 +78,21 @@ class ControlConnection:
 
         :raises AuthenticationFailed: a node refused the login and no other took it.
         :raises NoNodeAvailable: no contact point could be connected to; it says why, for each.
+        :raises CancelledError: closed meanwhile.
         """
         resolved, errors = await resolve(self._reactor, self._points, self._settings.connect_timeout)
         if await self._round(resolved, errors):
             return
+        if self._closed:
+            raise CancelledError
         for error in errors.values():
             if isinstance(error, AuthenticationFailed):
                 raise error
-        raise NoNodeAvailable("cannot connect: " + "; ".join(map(str, errors.values())), errors)
+        raise NoNodeAvailable(f"cannot connect: {_told(errors)}", errors)
+
+    def stop(self) -> None:
+        """Let no further attempt follow the one under way."""
+        self._closed = True
 
     def close(self) -> Deferred[None]:
         """Close the link, and open none any more.
@@ -113,8 +124,9 @@ class ControlConnection:
     def link_lost(self, link: CQLProtocol, error: CQLError) -> None:
         if link is self.link:
             self.link = None
-            log.info("the control connection is lost: {error}", error=error)
+            self._lost = link.node
             if not self._closed:
+                log.info("the control connection is lost: {error}", error=error)
                 self._call = self._reactor.callLater(0, self._reconnect)
 
     # Inside.
@@ -134,8 +146,9 @@ class ControlConnection:
 
     async def _next_round(self) -> None:
         errors: dict[str, Exception] = {}
-        known = self._known()
-        if await self._round(known, errors):
+        # The node that was lost has had its turn: to come back to it is the last resort.
+        known = sorted(self._known(), key=lambda point: point.name == self._lost)
+        if await self._round(known, errors) or self._closed:
             return
         resolved, unresolved = await resolve(self._reactor, self._points, self._settings.connect_timeout)
         errors.update(unresolved)
@@ -143,9 +156,7 @@ class ControlConnection:
         if await self._round([point for point in resolved if point.name not in tried], errors):
             return
         if not self._closed:
-            log.info(
-                "no node for the control connection: {errors}", errors="; ".join(map(str, errors.values()))
-            )
+            log.info("no node for the control connection: {errors}", errors=_told(errors))
             self._wait_for_next_round()
 
     def _wait_for_next_round(self) -> None:
@@ -154,10 +165,10 @@ class ControlConnection:
         if self._delays is None:
             self._delays = iter(self._make_delays())
             # The round that failed was the attempt without a delay.
-            if (delay := next(self._delays)) <= 0:
-                delay = next(self._delays)
+            if (delay := next(self._delays, _LONGEST_DELAY)) <= 0:
+                delay = next(self._delays, _LONGEST_DELAY)
         else:
-            delay = next(self._delays)
+            delay = next(self._delays, _LONGEST_DELAY)
         self._call = self._reactor.callLater(delay, self._reconnect)
 
     async def _round(self, points: Sequence[ResolvedPoint], errors: dict[str, Exception]) -> bool:
@@ -183,8 +194,6 @@ class ControlConnection:
         except CQLError as error:
             link.close(error)
             raise
-        if link.closed:
-            raise connect_error(link.node, SessionClosed("the link was lost at once"))
         return topology
 
     async def _open(self, point: ResolvedPoint) -> CQLProtocol:
@@ -218,3 +227,7 @@ class ControlConnection:
 
     def __repr__(self) -> str:
         return f"<ControlConnection v{self.version} {self.link!r}>"
+
+
+def _told(errors: dict[str, Exception]) -> str:
+    return "; ".join(said_by(point, error) for point, error in errors.items())

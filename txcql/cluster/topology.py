@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -73,11 +74,16 @@ async def read_topology(link: CQLProtocol) -> Topology:
     return Topology(str(getattr(rows[0], "cluster_name", "")), local, tuple(peers))
 
 
-async def read_schema_versions(link: CQLProtocol) -> set[UUID]:
-    """The schema versions that the node knows of: its own and its peers'."""
+async def read_schema_versions(link: CQLProtocol, down: Container[UUID] = ()) -> set[UUID]:
+    """The schema versions that the node knows of: its own and its peers'.
+
+    :param down: the host ids of peers that are left out: they will learn the schema when they return.
+    """
     rows = await _rows(link, "SELECT schema_version FROM system.local WHERE key='local'")
     versions = {row.schema_version for row in rows}
-    versions.update(row.schema_version for row, _, _ in await _peer_rows(link))
+    for row, _, _ in await _peer_rows(link):
+        if row.host_id not in down:
+            versions.add(row.schema_version)
     return versions - {None}
 
 

@@ -25,7 +25,7 @@ class RoundRobinPolicy:
             self._up += (node,)
 
     def node_down(self, node: Any) -> None:
-        self._up = tuple(other for other in self._up if other is not node)
+        self._up = tuple(other for other in self._up if other != node)
 
     def plan(self) -> Iterator[Any]:
         nodes = self._up

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterator
 
@@ -25,7 +26,7 @@ class ExponentialReconnectionPolicy:
     """
 
     def __init__(self, base: float = 1.0, maximum: float = 60.0, jitter: float = 0.0) -> None:
-        if not 0 < base <= maximum:
+        if not 0 < base <= maximum < math.inf:
             raise ValueError(f"0 < base <= maximum, got base={base!r}, maximum={maximum!r}")
         if not 0 <= jitter <= 1:
             raise ValueError(f"jitter must be in 0..1, got {jitter!r}")
@@ -53,8 +54,8 @@ class ConstantReconnectionPolicy:
     """
 
     def __init__(self, delay: float) -> None:
-        if not delay > 0:
-            raise ValueError(f"delay must be positive, got {delay!r}")
+        if not 0 < delay < math.inf:
+            raise ValueError(f"delay must be positive and not for ever, got {delay!r}")
         self.delay = delay
 
     def delays(self) -> Iterator[float]:

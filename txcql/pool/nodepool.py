@@ -13,7 +13,7 @@ from txcql.connection.connector import EndpointConnector
 from txcql.connection.factory import CQLClientFactory
 from txcql.connection.pendingrequest import PendingRequest
 from txcql.connection.protocol import CQLProtocol, link_error
-from txcql.errors import NOT_SENT, BusyConnectionError, ConnectionLost, CQLError
+from txcql.errors import NOT_SENT, BusyConnectionError, ConnectionLost, CQLError, said_by
 from txcql.pool.requestqueue import RequestQueue
 from txcql.settings import Settings
 
@@ -108,7 +108,7 @@ class NodePool:
                 link.send(request)
                 return None
         if not self.links:
-            return self.error or ConnectionLost(f"{self.name} is not connected yet")
+            return self._no_link()
         if self._too_many_bytes(request):
             return self._busy("bytes", self._max_bytes)
         if self.sent + len(self.queue) >= self._limit:
@@ -117,12 +117,15 @@ class NodePool:
         return None
 
     def submit_past_queue(self, request: PendingRequest) -> CQLError | None:
-        """Send a request of the driver's own past the queue; it counts as sent."""
-        for link in self.links:
+        """Send a request of the driver's own past the queue; it counts as sent.
+
+        :returns: as :meth:`submit`.
+        """
+        for link in (*self._open, *self.links):
             if not link.streams.exhausted:
                 link.send(request)
                 return None
-        return self._busy("streams", self._limit) if self.links else self.error
+        return self._busy("streams", self._limit) if self.links else self._no_link()
 
     async def use(self, keyspace: str) -> None:
         """Bring every ready link into a keyspace. A link that fails to follow is closed."""
@@ -179,7 +182,7 @@ class NodePool:
         if not self.links:
             self._owner.pool_down(self, error)
             for request in self.queue.clear():
-                request.failed(link_error(self.name, str(error), NOT_SENT, error))
+                request.failed(self._no_link())
 
     # Inside.
 
@@ -193,6 +196,17 @@ class NodePool:
         through when the pool is otherwise empty."""
         held = self.queue.request_bytes + sum(link.request_bytes for link in self.links)
         return held > 0 and held + request.size > self._max_bytes
+
+    def _no_link(self) -> ConnectionLost:
+        """What a request is told that no link can take. A new error each time: one that is raised
+        again and again would keep every traceback."""
+        cause = self.error
+        why = f"{self.name} is not connected yet" if cause is None else said_by(self.name, cause)
+        error = ConnectionLost(f"{why} (the request: {NOT_SENT})")
+        error.node = self.name
+        error.delivery = NOT_SENT
+        error.__cause__ = cause
+        return error
 
     def _busy(self, reason: str, limit: int) -> BusyConnectionError:
         return BusyConnectionError(

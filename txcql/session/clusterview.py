@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -13,7 +13,7 @@ from txcql.cluster.contactpoints import ContactPoint, ResolvedPoint, node_name, 
 from txcql.cluster.control import ControlConnection
 from txcql.cluster.nodes import Node
 from txcql.cluster.topology import PeerRow, Topology, read_schema_versions
-from txcql.errors import AuthenticationFailed, CQLError, InvalidRequest, NoNodeAvailable
+from txcql.errors import AuthenticationFailed, CQLError, InvalidRequest, NoNodeAvailable, said_by
 from txcql.policies.loadbalancing import RoundRobinPolicy
 from txcql.policies.reconnection import ExponentialReconnectionPolicy
 from txcql.pool.nodepool import NodePool
@@ -55,6 +55,7 @@ class ClusterView:
         self._datacenter = settings.local_datacenter
         self._first_attempts: set[NodePool] | None = set()
         self._on_attempt: Deferred[None] | None = None
+        self._leaving: set[Deferred[Any]] = set()
         self._control = ControlConnection(
             reactor, points, settings, self._delays, self._known_points, self._topology_changed
         )
@@ -101,8 +102,9 @@ class ClusterView:
         end = self._reactor.seconds() + timeout
         while True:
             link = self._control.link
+            down = {node.host_id for node in self.pools if not node.up}
             try:
-                if link is not None and len(await read_schema_versions(link)) < 2:
+                if link is not None and len(await read_schema_versions(link, down)) < 2:
                     return True
             except CQLError as error:
                 log.info("schema versions cannot be read: {error}", error=error)
@@ -111,16 +113,21 @@ class ClusterView:
                 return False
             await deferLater(self._reactor, _AGREEMENT_INTERVAL)
 
+    def stop(self) -> None:
+        """Let no further attempt follow the one under way: :meth:`connect` is about to be cancelled."""
+        self._control.stop()
+
     def close(self) -> Deferred[Any]:
         """Close every connection.
 
         :returns: fires when none is left.
         """
-        return gatherResults([self._control.close(), *(pool.close() for pool in self.pools.values())])
+        pools = [pool.close() for pool in self.pools.values()]
+        return gatherResults([self._control.close(), *pools, *self._leaving])
 
     def why_down(self) -> str:
         """What each node's last attempt said."""
-        said = [str(pool.error) for pool in self.pools.values() if pool.error is not None]
+        said = [said_by(pool.name, pool.error) for pool in self.pools.values() if pool.error is not None]
         return "; ".join(said) or "no connection is ready yet"
 
     def snapshot(self) -> dict[str, Any]:
@@ -133,7 +140,7 @@ class ClusterView:
         for node, other in self.pools.items():
             if other is pool:
                 node.up = True
-                self._policy.node_up(node)
+                self._tell(self._policy.node_up, node)
                 log.info("{node} is up", node=node.name)
         self._attempted(pool)
 
@@ -141,11 +148,19 @@ class ClusterView:
         for node, other in self.pools.items():
             if other is pool and node.up:
                 node.up = False
-                self._policy.node_down(node)
+                self._tell(self._policy.node_down, node)
                 log.info("{node} is down: {error}", node=node.name, error=error)
         self._attempted(pool)
 
     # Inside.
+
+    @staticmethod
+    def _tell(tell: Callable[[Node], None], node: Node) -> None:
+        try:
+            tell(node)
+        except Exception:
+            # A defect of the policy must not stop a pool half-way.
+            log.failure("the load balancing policy failed to take in {node}", node=node.name)
 
     def _attempted(self, pool: NodePool) -> None:
         if self._first_attempts is not None:
@@ -158,15 +173,17 @@ class ClusterView:
         """Wait until each pool has a link or has failed, at most some seconds after the first link."""
         timer = None
         tried = self._first_attempts
-        while tried is not None and len(tried) < len(self.pools):
-            if timer is None and any(pool.up for pool in self.pools.values()):
-                timer = self._reactor.callLater(GATHER_AFTER_FIRST, self._stop_gathering)
-            self._on_attempt = Deferred()
-            await self._on_attempt
-            tried = self._first_attempts
-        self._first_attempts = None
-        if timer is not None and timer.active():
-            timer.cancel()
+        try:
+            while tried is not None and len(tried) < len(self.pools):
+                if timer is None and any(pool.up for pool in self.pools.values()):
+                    timer = self._reactor.callLater(GATHER_AFTER_FIRST, self._stop_gathering)
+                self._on_attempt = Deferred()
+                await self._on_attempt
+                tried = self._first_attempts
+        finally:
+            self._first_attempts = self._on_attempt = None
+            if timer is not None and timer.active():
+                timer.cancel()
 
     def _stop_gathering(self) -> None:
         self._first_attempts = None
@@ -215,11 +232,14 @@ class ClusterView:
 
     def _remove(self, node: Node) -> None:
         log.info("{node} has left the cluster", node=node.name)
-        node.up = False
-        self._policy.node_down(node)
         pool = self.pools.pop(node, None)
+        if node.up:
+            node.up = False
+            self._tell(self._policy.node_down, node)
         if pool is not None:
-            pool.close()
+            leaving = pool.close()
+            self._leaving.add(leaving)
+            leaving.addCallback(lambda _: self._leaving.discard(leaving))
 
     def _known_points(self) -> list[ResolvedPoint]:
         nodes = sorted(

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
-from txcql.cluster.contactpoints import parse_contact_points
+from txcql.cluster.contactpoints import ContactPoint, parse_contact_points
 from txcql.session.clusterview import DEFAULT_PORT, ClusterView
 from txcql.session.session import Session
 from txcql.settings import Settings
@@ -38,6 +39,8 @@ def connect(
     :raises TypeError: an argument of the wrong type, or a setting that does not exist.
     :raises ValueError: a value out of its range.
     """
+    if not callable(getattr(reactor, "callLater", None)):
+        raise TypeError(f"the first argument is the reactor, got {reactor!r}")
     points = parse_contact_points(contact_points, port)
     if keyspace is not None and not (isinstance(keyspace, str) and keyspace):
         raise TypeError(f"keyspace must be a name, got {keyspace!r}")
@@ -46,18 +49,35 @@ def connect(
         raise TypeError(
             f"there is no setting {', '.join(sorted(unknown))}; there are: {', '.join(Settings.names())}"
         )
-    return Deferred.fromCoroutine(_connect(reactor, points, Settings(**settings), keyspace))
+    return _connect(reactor, points, Settings(**settings), keyspace)
 
 
-async def _connect(reactor: Any, points: Any, settings: Settings, keyspace: str | None) -> Session:
+def _connect(
+    reactor: Any, points: list[ContactPoint], settings: Settings, keyspace: str | None
+) -> Deferred[Session]:
     def current_keyspace() -> str | None:
         return session.keyspace
 
+    def give_up(deferred: Deferred[Session]) -> None:
+        view.stop()
+        opening.cancel()
+
+    def ended(outcome: Session | Failure) -> None:
+        if not connecting.called:
+            connecting.callback(outcome)
+
     view = ClusterView(reactor, points, settings, current_keyspace)
     session = Session(reactor, settings, keyspace, view)
+    connecting: Deferred[Session] = Deferred(give_up)
+    opening = Deferred.fromCoroutine(_open(view, session))
+    opening.addBoth(ended)
+    return connecting
+
+
+async def _open(view: ClusterView, session: Session) -> Session:
     try:
         await view.connect()
-    except BaseException:
+    except Exception:
         session.closed = True
         await view.close()
         raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
@@ -16,7 +16,10 @@ PRECISION = 0.05
 T = TypeVar("T")
 
 
-class Deadlines:
+_FEW = 64
+
+
+class Deadlines(Generic[T]):
     """Knows every unfinished request and when its time is up.
 
     Requests of the same timeout expire in the order in which they came, so each distinct timeout
@@ -27,13 +30,14 @@ class Deadlines:
     :param expire: called with each request whose time is up; it is forgotten by then.
     """
 
-    __slots__ = ("_call", "_clock", "_expire", "_queues", "_seconds", "_wakes")
+    __slots__ = ("_call", "_clock", "_expire", "_many", "_queues", "_seconds", "_wakes")
 
     def __init__(self, clock: IReactorTime, expire: Callable[[T], None]) -> None:
         self._clock = clock
         self._seconds = clock.seconds
         self._expire = expire
         self._queues: dict[float, dict[T, float]] = {}
+        self._many = _FEW
         self._call: IDelayedCall | None = None
         self._wakes = math.inf
 
@@ -47,6 +51,8 @@ class Deadlines:
         """
         queue = self._queues.get(timeout)
         if queue is None:
+            if len(self._queues) >= self._many:
+                self._drop_empty()
             queue = self._queues[timeout] = {}
         queue[request] = due = self._seconds() + timeout
         if due + PRECISION < self._wakes:
@@ -76,19 +82,23 @@ class Deadlines:
         self._call = None
         self._wakes = math.inf
         now = self._seconds()
-        expired: list[T] = []
-        for timeout, queue in list(self._queues.items()):
+        for queue in list(self._queues.values()):
             late = []
             for request, due in queue.items():
                 if due > now:
                     break
                 late.append(request)
             for request in late:
-                del queue[request]
-            if not queue:
-                del self._queues[timeout]
-            expired += late
+                # The end of one request may be the end of the next: an application cancels them all.
+                if queue.pop(request, None) is not None:
+                    self._expire(request)
+        self._drop_empty()
         if self._queues:
-            self._wake_at(min(next(iter(queue.values())) for queue in self._queues.values()) + PRECISION)
-        for request in expired:
-            self._expire(request)
+            earliest = min(next(iter(queue.values())) for queue in self._queues.values())
+            if earliest + PRECISION < self._wakes:
+                self._wake_at(earliest + PRECISION)
+
+    def _drop_empty(self) -> None:
+        """Forget the timeouts that no request has; a caller may give another one each time."""
+        self._queues = {timeout: queue for timeout, queue in self._queues.items() if queue}
+        self._many = max(_FEW, 2 * len(self._queues))

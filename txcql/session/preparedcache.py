@@ -6,8 +6,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.python.failure import Failure
 
+from txcql.session.sharedwork import SharedWork
 from txcql.session.statements import PreparedStatement
 
 __all__ = ["PreparedCache"]
@@ -25,7 +25,7 @@ class PreparedCache:
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._statements: OrderedDict[Key, PreparedStatement] = OrderedDict()
-        self._waiting: dict[Key, list[Deferred[PreparedStatement]]] = {}
+        self._preparing: SharedWork[Key, PreparedStatement] = SharedWork()
 
     def __len__(self) -> int:
         return len(self._statements)
@@ -50,25 +50,10 @@ class PreparedCache:
         if statement is not None:
             return succeed(statement)
         key = (keyspace, text)
-        waiting = self._waiting.get(key)
-        waiter: Deferred[PreparedStatement] = Deferred(lambda deferred: self._leave(key, deferred))
-        if waiting is not None:
-            waiting.append(waiter)
-            return waiter
-        self._waiting[key] = [waiter]
-        prepare().addCallbacks(self._prepared, self._failed, callbackArgs=(key,), errbackArgs=(key,))
-        return waiter
+        return self._preparing.join(key, lambda: prepare().addCallback(self._keep, key))
 
-    def _prepared(self, statement: PreparedStatement, key: Key) -> None:
+    def _keep(self, statement: PreparedStatement, key: Key) -> PreparedStatement:
         self._statements[key] = statement
         if len(self._statements) > self._capacity:
             self._statements.popitem(last=False)
-        for waiter in self._waiting.pop(key):
-            waiter.callback(statement)
-
-    def _failed(self, failure: Failure, key: Key) -> None:
-        for waiter in self._waiting.pop(key):
-            waiter.errback(failure)
-
-    def _leave(self, key: Key, waiter: Deferred[PreparedStatement]) -> None:
-        self._waiting[key].remove(waiter)
+        return statement

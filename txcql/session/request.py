@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
 from txcql.connection.pendingrequest import PendingRequest
@@ -19,8 +19,10 @@ from txcql.errors import (
     CQLError,
     NoNodeAvailable,
     RequestTimeout,
+    ServerError,
     SessionClosed,
     Unprepared,
+    said_by,
 )
 from txcql.pool.nodepool import NodePool
 from txcql.session.options import RequestOptions
@@ -29,11 +31,17 @@ from txcql.session.results import Result
 from txcql.session.statements import PreparedGeneration, PreparedStatement
 from txcql.wire import constants
 from txcql.wire.frames import Frame
+from txcql.wire.metadata import Column
+from txcql.wire.primitives import Reader
+from txcql.wire.responses import SchemaChanged
+from txcql.wire.values import UNSET
 
 if TYPE_CHECKING:
     from txcql.session.session import Session
 
 __all__ = ["PrepareRequest", "Request", "StatementRequest"]
+
+Parameters = Sequence[Any] | Mapping[str, Any] | None
 
 _CERTAINTY = (NOT_SENT, UNKNOWN, SENT)
 
@@ -90,10 +98,10 @@ class Request(PendingRequest):
         try:
             answer = self.answer(frame)
         except CQLError as error:
-            self._attempt_failed(error)
-        except Exception:
+            self._answered(error)
+        except Exception as error:
             # A defect of ours must fail this request, not every request of the link.
-            self.finish(Failure())
+            self.finish(error)
         else:
             self.finish(answer)
 
@@ -114,8 +122,8 @@ class Request(PendingRequest):
 
     @property
     def on_link(self) -> bool:
-        """Whether it has been sent and is unanswered."""
-        return isinstance(self.holder, CQLProtocol)
+        """Whether it has been sent, and its answer is not complete."""
+        return isinstance(self.holder, CQLProtocol | _Agreeing)
 
     def abandon(self) -> None:
         """The session is closed."""
@@ -165,24 +173,36 @@ class Request(PendingRequest):
             deferred.callback(outcome)
 
     def _go_on(self) -> None:
-        for node in self._plan:
-            pool = self.session.pools.get(node)
-            if pool is None:
-                continue
-            self.pool = pool
-            error = self.submit(pool)
-            if error is None:
-                return
-            self._note(pool.name, error)
-        self.finish(self._exhausted())
+        try:
+            for node in self._plan:
+                pool = self.session.pools.get(node)
+                if pool is None:
+                    continue
+                self.pool = pool
+                error = self.submit(pool)
+                if error is None:
+                    return
+                self._note(pool.name, error)
+        except Exception as error:
+            # A defect of the policy, whose plan this is.
+            self.finish(error)
+        else:
+            self.finish(self._exhausted())
 
     def _note(self, node: str, error: CQLError) -> None:
         if self._errors is None:
             self._errors = {}
-        self._errors[node] = error
+        # Its traceback leads to this request, and would hold both.
+        self._errors[node] = error.with_traceback(None)
         delivery = error.delivery or NOT_SENT
         if _CERTAINTY.index(delivery) > _CERTAINTY.index(self._delivery):
             self._delivery = delivery
+
+    def _answered(self, error: CQLError) -> None:
+        """The answer is an error, or cannot be read."""
+        if error.delivery is None:
+            error.delivery = SENT
+        self._attempt_failed(error)
 
     def _attempt_failed(self, error: CQLError) -> None:
         if self.deferred is None:
@@ -192,9 +212,9 @@ class Request(PendingRequest):
             error.node = name
         if self.retry_here(error):
             return
-        self._note(name, error)
         lost = isinstance(error, ConnectionLost | RequestTimeout)
         if error.delivery == NOT_SENT or (lost and self.idempotent):
+            self._note(name, error)
             self._go_on()
         else:
             self.finish(error)
@@ -206,7 +226,7 @@ class Request(PendingRequest):
         last = list(errors.values())[-1]
         if len(errors) == 1 or all(isinstance(error, BusyConnectionError) for error in errors.values()):
             return last
-        said = "; ".join(str(error) for error in errors.values())
+        said = "; ".join(said_by(node, error) for node, error in errors.items())
         error = NoNodeAvailable(f"no node could take the request ({self._delivery}): {said}", errors)
         error.delivery = self._delivery
         return error
@@ -235,7 +255,7 @@ class StatementRequest(Request):
         session: Session,
         statement: PreparedStatement | str,
         generation: PreparedGeneration | None,
-        handler: ResponseHandler,
+        handler: ResponseHandler | None,
         options: RequestOptions,
         body: bytes,
         timeout: float,
@@ -245,7 +265,7 @@ class StatementRequest(Request):
         self.options = options
         self._generation = generation
         self._handler = handler
-        self._reprepared = False
+        self._reprepared: NodePool | None = None
         opcode = constants.QUERY if generation is None else constants.EXECUTE
         untimed = timeout > session.settings.request_timeout
         Request.__init__(self, session, opcode, options.flags, body, timeout, untimed, idempotent)
@@ -260,62 +280,143 @@ class StatementRequest(Request):
         try:
             result = self._handler.result(frame, self, self.pool.name)  # type: ignore[union-attr]
         except CQLError as error:
-            self._attempt_failed(error)
+            self._answered(error)
             return
-        except Exception:
+        except Exception as error:
             # A defect of ours must fail this request, not every request of the link.
-            self.finish(Failure())
+            self.finish(error)
             return
         if result.change is not None:
-            self.session.apply(result).addBoth(self.finish)
+            self._apply(result)
             return
         deferred, self.deferred = self.deferred, None
         self.session.deadlines.remove(self, self.timeout)
         deferred.callback(result)  # type: ignore[union-attr]
 
     def retry_here(self, error: CQLError) -> bool:
-        if not isinstance(error, Unprepared) or self._reprepared or self._generation is None:
-            return False
-        self._reprepared = True
         pool = cast(NodePool, self.pool)
+        if not isinstance(error, Unprepared) or self._reprepared is pool or self._generation is None:
+            return False
+        self._reprepared = pool
         preparing = self.session.reprepare(cast(PreparedStatement, self.statement), pool)
-        self.holder = _Preparing(preparing)
+        self.holder = _Waiting(preparing)
         preparing.addCallbacks(self._prepared_again, self._not_prepared)
         return True
 
-    def metadata_changed(self, result_metadata_id: bytes, handler: ResponseHandler) -> None:
+    def metadata_changed(self, result_metadata_id: bytes, columns: tuple[Column, ...]) -> None:
         """The rows of the statement have other columns by now (v5)."""
         if isinstance(self.statement, PreparedStatement):
-            self.statement.generation = self.statement.generation.changed(result_metadata_id, handler)
+            generation = self.statement.generation
+            # The rows of this one request may be made in a way of its own: that is not the statement's.
+            handler = generation.handler.with_columns(columns)
+            self.statement.generation = generation.changed(result_metadata_id, handler)
 
     def next_page(self, paging_state: bytes) -> Deferred[Result]:
         """Execute the same again, from a paging state."""
+        self.session.check_thread()
+        if self.session.closed:
+            return fail(SessionClosed())
         options = self.options._replace(
             query=self.options.query._replace(paging_state=paging_state), whole=False
         )
         values = b""
         if self._generation is not None:
-            head, tail = self._generation.parts_for(self.session.version, self.options)
-            values = self.body[len(head) : len(self.body) - len(tail)]
+            values = self._values(self._generation)
         return self.session.execute_encoded(self.statement, values, options)
 
-    def _prepared_again(self, generation: PreparedGeneration) -> None:
-        self.holder = None
-        if self.deferred is None:
+    def prepare_first(self, preparing: Deferred[PreparedStatement], parameters: Parameters) -> None:
+        """Wait for the statement; then encode the values and go."""
+        self.holder = _Waiting(preparing)
+        preparing.addCallbacks(self._begin, self._cannot_begin, callbackArgs=(parameters,))
+
+    def _begin(self, statement: PreparedStatement, parameters: Parameters) -> None:
+        if self.holder is None:
             return
+        self.holder = None
+        self.statement = statement
+        self.opcode = constants.EXECUTE
+        if self.options.idempotent is None:
+            self.idempotent = statement.idempotent
+        try:
+            generation = statement.generation
+            self._bind(generation, generation.encoder.encode(parameters, self.session.version))
+            plan = self.session.plan()
+        except Exception as error:
+            self.finish(error)
+            return
+        self.start(plan)
+
+    def _cannot_begin(self, failure: Failure) -> None:
+        if self.holder is not None:
+            self.holder = None
+            self.finish(failure)
+
+    def _apply(self, result: Result) -> None:
+        """Do what the result asks for, before it is delivered."""
+        self._delivery = SENT
+        applying = self.session.apply(result)
+        if isinstance(result.change, SchemaChanged):
+            self.holder = _Agreeing(applying)
+            applying.addBoth(self._agreed)
+        else:
+            # A change of keyspace goes on though nobody waits for it: all links, or none.
+            applying.addBoth(self.finish)
+
+    def _agreed(self, outcome: Result | Failure) -> None:
+        if self.holder is not None:
+            self.holder = None
+            self.finish(outcome)
+
+    def _bind(self, generation: PreparedGeneration, values: bytes) -> None:
+        """Take the values that were encoded for a generation."""
+        head, tail = generation.parts_for(self.session.version, self.options)
+        self.body = head + (values if len(values) > 2 else b"") + tail
+        self.size = len(self.body)
+        self._generation = generation
+        self._handler = generation.handler.with_row_factory(self.options.row_factory)
+
+    def _values(self, generation: PreparedGeneration) -> bytes:
+        """The encoded values, which are a part of the body."""
+        head, tail = generation.parts_for(self.session.version, self.options)
+        return self.body[len(head) : len(self.body) - len(tail)]
+
+    def _encode_again(self, old: PreparedGeneration, new: PreparedGeneration) -> None:
+        """The parameters have other types by now: what was encoded for the old ones is encoded anew.
+
+        :raises EncodeError: a value is none of its new type.
+        """
+        version = self.session.version
+        values = new.encoder.encode(_decode_values(old.encoder.columns, self._values(old)), version)
+        self._bind(new, values)
+
+    def _prepared_again(self, generation: PreparedGeneration) -> None:
+        if self.holder is None:
+            return
+        self.holder = None
         pool = cast(NodePool, self.pool)
-        # The same bytes: where the columns have changed, the server says so in its answer.
+        old = cast(PreparedGeneration, self._generation)
+        if old.encoder.columns != generation.encoder.columns:
+            try:
+                self._encode_again(old, generation)
+            except Exception as unfit:
+                self.finish(unfit)
+                return
+        # Else the same bytes: where the columns have changed, the server says so in its answer.
         error = self.submit(pool)
         if error is not None:
             self._attempt_failed(error)
 
     def _not_prepared(self, failure: Failure) -> None:
-        self.holder = None
-        if self.deferred is None:
+        if self.holder is None:
             return
+        self.holder = None
         error = failure.value
-        if isinstance(error, CQLError):
+        if isinstance(error, ServerError):
             self._attempt_failed(error)
+        elif isinstance(error, CQLError):
+            # Whatever became of the PREPARE, the statement itself was not carried out.
+            self._note(cast(NodePool, self.pool).name, error)
+            self._go_on()
         else:
             self.finish(failure)
 
@@ -337,8 +438,23 @@ class PrepareRequest(Request):
         return pool.submit_past_queue(self)
 
 
-class _Preparing:
-    """Holds a request while its statement is prepared."""
+def _decode_values(columns: Sequence[Column], encoded: bytes) -> list[Any]:
+    """Read the values of a request, as they were encoded for these parameters."""
+    if not encoded:
+        return []
+    reader = Reader(encoded)
+    values = []
+    for column, _ in zip(columns, range(reader.short()), strict=True):
+        size = reader.int()
+        values.append(UNSET if size == -2 else column.type.decode(None if size < 0 else reader.raw(size)))
+    return values
+
+
+class _Waiting:
+    """Holds a request while its statement is prepared.
+
+    Once the request is withdrawn it has no holder, and what becomes of the work is nothing to it.
+    """
 
     __slots__ = ("_deferred",)
 
@@ -346,5 +462,8 @@ class _Preparing:
         self._deferred = deferred
 
     def withdraw(self, request: PendingRequest) -> None:
-        self._deferred.addErrback(lambda failure: None)
         self._deferred.cancel()
+
+
+class _Agreeing(_Waiting):
+    """Holds a request that is answered, while the nodes come to agree on the schema."""

@@ -24,7 +24,8 @@ from txcql.wire.responses import (
     read_prefixes,
     read_rows,
 )
-from txcql.wire.rows import RowDecoder
+from txcql.wire.rows import RowDecoder, RowFactory
+from txcql.wire.usercodecs import CodecRegistry
 
 if TYPE_CHECKING:
     from txcql.session.request import StatementRequest
@@ -32,55 +33,86 @@ if TYPE_CHECKING:
 __all__ = ["DecoderCache", "PrepareHandler", "ResponseHandler"]
 
 _ROWS = constants.RESULT_ROWS.to_bytes(4, "big")
+_MOST_OTHERS = 16
 _PREFIXED = constants.FLAG_TRACING | constants.FLAG_WARNING | constants.FLAG_PAYLOAD
 
 
 class DecoderCache:
     """Row decoders by the metadata they were made for: making one costs more than a hundred rows.
 
+    :param codecs: the user's, which all decoders of the session use.
     :param capacity: decoders kept; the one not used for longest goes first.
     """
 
-    def __init__(self, capacity: int = 256) -> None:
+    def __init__(self, codecs: CodecRegistry, capacity: int = 256) -> None:
+        self.codecs = codecs
         self._capacity = capacity
-        self._decoders: OrderedDict[tuple[bytes, bool, str], RowDecoder] = OrderedDict()
+        self._decoders: OrderedDict[tuple[bytes, bool, RowFactory], RowDecoder] = OrderedDict()
 
-    def decoder(self, metadata: KnownMetadata, row_factory: str) -> RowDecoder:
-        """The decoder of rows with this metadata."""
+    def decoder(self, metadata: KnownMetadata, row_factory: RowFactory) -> RowDecoder:
+        """The decoder of rows with this metadata.
+
+        :raises TypeError: a class of the user's cannot be made of the columns, or of a UDT's fields.
+        """
         key = (metadata.raw, metadata.global_table, row_factory)
         decoder = self._decoders.get(key)
         if decoder is None:
-            decoder = self._decoders[key] = RowDecoder(metadata.columns, row_factory)
+            decoder = self._decoders[key] = self.make(metadata.columns, row_factory)
             if len(self._decoders) > self._capacity:
                 self._decoders.popitem(last=False)
         else:
             self._decoders.move_to_end(key)
         return decoder
 
+    def make(self, columns: tuple[Column, ...], row_factory: RowFactory) -> RowDecoder:
+        """A decoder that is not kept."""
+        return RowDecoder(self.codecs.columns(columns), row_factory)
+
 
 class ResponseHandler:
     """Reads the answers to one statement.
 
     :param cache: makes the decoders of metadata that come with an answer.
-    :param row_factory: ``"named"``, ``"tuple"`` or ``"dict"``.
+    :param row_factory: ``"named"``, ``"tuple"``, ``"dict"``, or the class that rows are made into.
     :param columns: the columns of answers that come without metadata.
+    :raises TypeError: a class of the user's cannot be made of the columns, or of a UDT's fields.
     """
 
-    __slots__ = ("_cache", "_decoder", "_known", "_known_decoder", "_row_factory", "columns")
+    __slots__ = ("_cache", "_decoder", "_known", "_known_decoder", "_others", "_row_factory", "columns")
 
-    def __init__(self, cache: DecoderCache, row_factory: str, columns: tuple[Column, ...] = ()) -> None:
+    def __init__(
+        self, cache: DecoderCache, row_factory: RowFactory, columns: tuple[Column, ...] = ()
+    ) -> None:
         self.columns = columns
         self._cache = cache
         self._row_factory = row_factory
-        self._decoder = RowDecoder(columns, row_factory) if columns else None
+        self._decoder = cache.make(columns, row_factory) if columns else None
         self._known: KnownMetadata | None = None
         self._known_decoder: RowDecoder | None = None
+        self._others: dict[RowFactory, ResponseHandler] = {}
 
-    def with_row_factory(self, row_factory: str) -> ResponseHandler:
+    def parameters(self, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+        """The statement's parameters, with the user's codecs in them.
+
+        :raises TypeError: a class of the user's cannot be made of a UDT's fields.
+        """
+        return self._cache.codecs.parameters(columns)
+
+    def with_row_factory(self, row_factory: RowFactory) -> ResponseHandler:
         """This handler, or one like it whose rows are made otherwise."""
         if row_factory == self._row_factory:
             return self
-        return ResponseHandler(self._cache, row_factory, self.columns)
+        handler = self._others.get(row_factory)
+        if handler is None:
+            if len(self._others) >= _MOST_OTHERS:
+                # A class that is made anew for each call must not be kept with each of them.
+                self._others.clear()
+            handler = self._others[row_factory] = ResponseHandler(self._cache, row_factory, self.columns)
+        return handler
+
+    def with_columns(self, columns: tuple[Column, ...]) -> ResponseHandler:
+        """A handler like this one for answers that have other columns."""
+        return ResponseHandler(self._cache, self._row_factory, columns)
 
     def result(self, frame: Frame, request: StatementRequest, coordinator: str) -> Result:
         """What a request is answered with.
@@ -113,7 +145,11 @@ class ResponseHandler:
         message = decode_response(opcode, body, version, flags)
         if isinstance(message, ServerError):
             message.node = coordinator
-            raise message
+            try:
+                raise message
+            finally:
+                # Else its traceback would hold the error, and the error its traceback.
+                del message
         return _without_rows(message, coordinator)
 
     def _decoder_for(self, header: RowsHeader, request: StatementRequest) -> RowDecoder:
@@ -130,8 +166,7 @@ class ResponseHandler:
             self._known_decoder = self._cache.decoder(metadata, self._row_factory)
         if header.new_metadata_id is not None:
             # Requests on their way were sent for the old columns: they keep this handler.
-            handler = ResponseHandler(self._cache, self._row_factory, metadata.columns)
-            request.metadata_changed(header.new_metadata_id, handler)
+            request.metadata_changed(header.new_metadata_id, metadata.columns)
         return self._known_decoder
 
 
@@ -159,7 +194,11 @@ class PrepareHandler:
         message = decode_response(frame.opcode, frame.body, frame.version, frame.flags)
         if isinstance(message, ServerError):
             message.node = coordinator
-            raise message
+            try:
+                raise message
+            finally:
+                # Else its traceback would hold the error, and the error its traceback.
+                del message
         if not isinstance(message, Prepared):
             raise ProtocolError(f"{coordinator} answered {type(message).__name__} to PREPARE")
         return message

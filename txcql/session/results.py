@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 
-from txcql.errors import IncompleteResult
+from txcql.errors import DecodeError, IncompleteResult
+from txcql.session.exports import PageColumns
 from txcql.wire.metadata import Column
 from txcql.wire.responses import NO_PREFIXES, Prefixes, SchemaChanged, SetKeyspace
 from txcql.wire.rows import RowDecoder
@@ -96,7 +97,7 @@ class Result:
         """Whether a conditional statement took place; ``True`` of every other statement."""
         if self._decoder is None or not self._count or self.columns[0].name != "[applied]":
             return True
-        return bool(next(self._decoder.column(self._body, self._offset, 1, 0)))
+        return bool(self._decoder.column(self._body, self._offset, 1, 0)[0])
 
     def __len__(self) -> int:
         """The number of rows of this page."""
@@ -126,7 +127,10 @@ class Result:
         """
         if not self._count or self._decoder is None:
             return None
-        return self._decoder.decode(self._body, self._offset)[0]
+        try:
+            return self._decoder.decode(self._body, self._offset)[0]
+        except DecodeError as error:
+            raise DecodeError(f"row 1, {error}") from error.__cause__
 
     def all(self) -> list[Any]:
         """Every row.
@@ -145,17 +149,57 @@ class Result:
         names = [column.name for column in self.columns]
         if name not in names or self._decoder is None:
             raise KeyError(f"no column {name!r}; there are: {', '.join(names) or 'none'}")
-        return list(self._decoder.column(self._body, self._offset, self._count, names.index(name)))
+        return self._decoder.column(self._body, self._offset, self._count, names.index(name))
+
+    def columns_data(self, *names: str) -> dict[str, list[Any]]:
+        """The values of several columns on this page, a list for each; the others are not decoded.
+
+        :param names: of the columns; none for all. The second column ``v`` is ``v_2``.
+        :raises KeyError: there is no such column; the text names those there are.
+        :raises DecodeError: one of the values is bad; the text names row, column and bytes.
+        """
+        return self._page_columns(names).lists()
+
+    def to_numpy(self, *names: str) -> dict[str, Any]:
+        """The same as numpy arrays; it needs the extra ``numpy``.
+
+        Integers, floats and booleans are of their own size, timestamps ``datetime64[ms]``, dates
+        ``datetime64[D]``, all else Python objects. Where there are nulls the array is a masked one.
+
+        :raises ValueError: a column holds what numpy cannot: an :data:`~txcql.EMPTY` number.
+        """
+        return self._page_columns(names).to_numpy()
+
+    def to_pandas(self, *names: str) -> Any:
+        """The same as a ``pandas.DataFrame``; it needs the extra ``pandas``.
+
+        Integers and booleans with nulls are of pandas' nullable types.
+        """
+        return self._page_columns(names).to_pandas()
+
+    def to_arrow(self, *names: str) -> Any:
+        """The same as a ``pyarrow.Table``; it needs the extra ``arrow``.
+
+        The types of its columns follow from those of CQL; but a decimal or varint has the precision and
+        scale that the values of this page need, and is text inside other types. UUIDs are 16 bytes,
+        addresses text, tuples and UDTs structs.
+
+        :raises ValueError: a column holds what Arrow cannot; the text names it.
+        """
+        return self._page_columns(names).to_arrow()
 
     def next_page(self) -> Deferred[Result]:
         """Ask for the next page.
 
-        :returns: fires with a result like this one.
-        :raises StopIteration: this is the last page.
+        :returns: fires with a result like this one; fails with LookupError if this is the last page.
         """
         if self._request is None or self.paging_state is None:
-            raise StopIteration("this is the last page: see has_more_pages")
+            return fail(LookupError("this is the last page: see has_more_pages"))
         return self._request.next_page(self.paging_state)
+
+    def _page_columns(self, names: Sequence[str]) -> PageColumns:
+        decoder = self._decoder if self._decoder is not None else RowDecoder(())
+        return PageColumns(decoder, self._body, self._offset, self._count, names)
 
     def _check_complete(self) -> None:
         if self._request is not None and self._request.whole:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred, fail, gatherResults, succeed
+from twisted.internet.defer import Deferred, DeferredLock, fail, gatherResults, succeed
 from twisted.logger import Logger
 
 from txcql.cluster.nodes import Node
-from txcql.errors import CQLError, SessionClosed
+from txcql.errors import SessionClosed
 from txcql.pool.nodepool import NodePool
 from txcql.session.deadlines import Deadlines
 from txcql.session.options import RequestOptions
 from txcql.session.preparedcache import PreparedCache
-from txcql.session.request import PrepareRequest, Request, StatementRequest
+from txcql.session.request import Parameters, PrepareRequest, Request, StatementRequest
 from txcql.session.responsehandler import DecoderCache, PrepareHandler, ResponseHandler
 from txcql.session.results import Result
+from txcql.session.sharedwork import SharedWork
 from txcql.session.statements import (
     BoundStatement,
     PreparedGeneration,
@@ -29,6 +30,8 @@ from txcql.session.statements import (
 from txcql.settings import Settings
 from txcql.wire import requests
 from txcql.wire.responses import Prepared, SetKeyspace
+from txcql.wire.rows import RowFactory
+from txcql.wire.usercodecs import CodecRegistry
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -41,8 +44,7 @@ __all__ = ["Session"]
 log = Logger(namespace="txcql.session")
 
 _TEXT_HANDLERS = 256
-
-Parameters = Sequence[Any] | Mapping[str, Any] | None
+_LONGEST_TEXT_KEPT = 4096
 
 
 class Session:
@@ -56,14 +58,17 @@ class Session:
         self.keyspace = keyspace
         self.closed = False
         self.pools = view.pools
+        self.plan = view.plan
         self.deadlines: Deadlines[Request] = Deadlines(reactor, Request.expire)
         self._view = view
         self._reactor = reactor
         self._thread = get_ident()
         self._default = RequestOptions.default(settings)
-        self._decoders = DecoderCache()
-        self._text_handlers: OrderedDict[tuple[str, str], ResponseHandler] = OrderedDict()
+        self._decoders = DecoderCache(CodecRegistry(settings.codecs))
+        self._text_handlers: OrderedDict[tuple[str, RowFactory], ResponseHandler] = OrderedDict()
         self._prepared = PreparedCache(settings.prepared_cache_size)
+        self._switching = DeferredLock()
+        self._repreparing: SharedWork[tuple[NodePool, PreparedStatement], PreparedGeneration] = SharedWork()
 
     @property
     def version(self) -> int:
@@ -92,7 +97,7 @@ class Session:
         :param options: see :class:`~txcql.session.options.ExecuteOptions`.
         :returns: fires with a :class:`~txcql.session.results.Result`: one page.
         """
-        self._check_thread()
+        self.check_thread()
         if self.closed:
             return fail(SessionClosed())
         if isinstance(statement, BoundStatement):
@@ -102,6 +107,11 @@ class Session:
         try:
             chosen = self._default.changed(self.version, options) if options else self._default
             if isinstance(statement, PreparedStatement):
+                if options and chosen.query.keyspace not in (None, statement.keyspace):
+                    raise ValueError(
+                        f"the statement was prepared in the keyspace {statement.keyspace!r}: "
+                        f"{chosen.query.keyspace!r} comes too late, it is an argument of prepare()"
+                    )
                 values = statement.generation.encoder.encode(
                     () if parameters is None else parameters, self.version
                 )
@@ -110,9 +120,9 @@ class Session:
                 raise TypeError(f"a statement is text or prepared, got {statement!r}")
             if not parameters:
                 return self.execute_encoded(statement, b"", chosen)
-        except (CQLError, TypeError, ValueError) as error:
+            return self._prepare_and_execute(statement, parameters, chosen)
+        except Exception as error:
             return fail(error)
-        return self._prepare_and_execute(statement, parameters, options)
 
     def prepare(self, text: str, *, keyspace: str | None = None) -> Deferred[PreparedStatement]:
         """Prepare a statement, or find it prepared.
@@ -121,17 +131,15 @@ class Session:
         :param keyspace: the keyspace of unqualified names (protocol 5); else the session's.
         :returns: fires with the statement.
         """
-        self._check_thread()
+        self.check_thread()
         if self.closed:
             return fail(SessionClosed())
         if not isinstance(text, str):
             return fail(TypeError(f"prepare() takes CQL text, got {text!r}"))
         try:
-            body = requests.prepare(self.version, text, keyspace)
-        except ValueError as error:
+            return self._prepare(text, keyspace)
+        except Exception as error:
             return fail(error)
-        current = keyspace if keyspace is not None else self.keyspace
-        return self._prepared.get(current, text, lambda: self._begin_prepare(text, current, body))
 
     def set_keyspace(self, keyspace: str) -> Deferred[None]:
         """Change the keyspace of unqualified names.
@@ -150,12 +158,16 @@ class Session:
         :param drain: seconds that requests already sent are given to be answered.
         :returns: fires with ``None`` when no connection is left.
         """
-        self._check_thread()
+        self.check_thread()
         if self.closed:
             return succeed(None)
         self.closed = True
+        # Those in queues first: the links that hold the others may close once they are full of orphans.
         for request in self.deadlines.requests():
-            if drain <= 0 or not request.on_link:
+            if not request.on_link:
+                request.abandon()
+        if drain <= 0:
+            for request in self.deadlines.requests():
                 request.abandon()
         return Deferred.fromCoroutine(self._close(drain))
 
@@ -203,18 +215,24 @@ class Session:
                 idempotent = statement.idempotent
             if timeout is None:
                 timeout = settings.request_timeout
+        plan = self.plan()
         request = StatementRequest(
             self, statement, generation, handler, options, head + values + tail, timeout, idempotent
         )
         deferred: Deferred[Result] = request.deferred  # type: ignore[assignment]
-        request.start(self._view.plan())
+        request.start(plan)
         return deferred
 
     def reprepare(self, statement: PreparedStatement, pool: NodePool) -> Deferred[PreparedGeneration]:
         """Prepare a statement again, at a node that does not know it.
 
+        However many requests the node refuses for it, it is told the statement once.
+
         :returns: fires with its new generation, which is the statement's from then on.
         """
+        return self._repreparing.join((pool, statement), lambda: self._reprepare(statement, pool))
+
+    def _reprepare(self, statement: PreparedStatement, pool: NodePool) -> Deferred[PreparedGeneration]:
         keyspace = statement.keyspace if self.version >= 5 else None
         body = requests.prepare(self.version, statement.text, keyspace)
         plan = iter([node for node, other in self.pools.items() if other is pool])
@@ -232,6 +250,16 @@ class Session:
         """
         return Deferred.fromCoroutine(self._apply(result))
 
+    def check_thread(self) -> None:
+        """
+        :raises RuntimeError: this is not the thread of the session's reactor.
+        """
+        if get_ident() != self._thread:
+            raise RuntimeError(
+                "a txcql session is used in its reactor's thread only: from another thread call "
+                "twisted.internet.threads.blockingCallFromThread(reactor, session.execute, …)"
+            )
+
     def why_down(self) -> str:
         """Why no node is up, for an error."""
         return self._view.why_down()
@@ -242,29 +270,31 @@ class Session:
 
     # Inside.
 
-    def _check_thread(self) -> None:
-        if get_ident() != self._thread:
-            raise RuntimeError(
-                "a txcql session is used in its reactor's thread only: from another thread call "
-                "twisted.internet.threads.blockingCallFromThread(reactor, session.execute, …)"
-            )
-
     def _prepare_and_execute(
-        self, text: str, parameters: Parameters, options: ExecuteOptions
+        self, text: str, parameters: Parameters, options: RequestOptions
     ) -> Deferred[Result]:
-        keyspace = options.get("keyspace")
-        current = keyspace if keyspace is not None else self.keyspace
-        statement = self._prepared.find(current, text)
+        keyspace = options.query.keyspace
+        statement = self._prepared.find(keyspace if keyspace is not None else self.keyspace, text)
         if statement is not None:
-            return self.execute(statement, parameters, **options)
-        preparing = self.prepare(text, keyspace=keyspace)
-        return preparing.addCallback(self.execute, parameters, **options)
+            values = statement.generation.encoder.encode(parameters, self.version)
+            return self.execute_encoded(statement, values, options)
+        preparing = self._prepare(text, keyspace)
+        timeout = options.timeout if options.timeout is not None else self.settings.request_timeout
+        request = StatementRequest(self, text, None, None, options, b"", timeout, options.idempotent or False)
+        deferred: Deferred[Result] = request.deferred  # type: ignore[assignment]
+        request.prepare_first(preparing, parameters)
+        return deferred
+
+    def _prepare(self, text: str, keyspace: str | None) -> Deferred[PreparedStatement]:
+        body = requests.prepare(self.version, text, keyspace)
+        current = keyspace if keyspace is not None else self.keyspace
+        return self._prepared.get(current, text, lambda: self._begin_prepare(text, current, body))
 
     def _begin_prepare(self, text: str, keyspace: str | None, body: bytes) -> Deferred[PreparedStatement]:
         def prepared(answer: Prepared) -> PreparedStatement:
             return PreparedStatement(text, keyspace, answer, self._handler(answer))
 
-        return self._send_prepare(body, self._view.plan()).addCallback(prepared)
+        return self._send_prepare(body, self.plan()).addCallback(prepared)
 
     def _send_prepare(self, body: bytes, plan: Iterator[Any]) -> Deferred[Prepared]:
         request = PrepareRequest(self, PrepareHandler(), body)
@@ -275,11 +305,14 @@ class Session:
     def _handler(self, prepared: Prepared) -> ResponseHandler:
         return ResponseHandler(self._decoders, self.settings.row_factory, prepared.columns)
 
-    def _text_handler(self, text: str, row_factory: str) -> ResponseHandler:
+    def _text_handler(self, text: str, row_factory: RowFactory) -> ResponseHandler:
         key = (text, row_factory)
         handler = self._text_handlers.get(key)
         if handler is None:
-            handler = self._text_handlers[key] = ResponseHandler(self._decoders, row_factory)
+            handler = ResponseHandler(self._decoders, row_factory)
+            if len(text) > _LONGEST_TEXT_KEPT:
+                return handler
+            self._text_handlers[key] = handler
             if len(self._text_handlers) > _TEXT_HANDLERS:
                 self._text_handlers.popitem(last=False)
         return handler
@@ -287,10 +320,15 @@ class Session:
     async def _apply(self, result: Result) -> Result:
         change = result.change
         if isinstance(change, SetKeyspace):
-            self.keyspace = change.keyspace
-            await gatherResults(
-                [Deferred.fromCoroutine(pool.use(change.keyspace)) for pool in self.pools.values()]
-            )
+            # One change at a time: a node may carry out two USEs of one link in any order.
+            await self._switching.acquire()
+            try:
+                self.keyspace = change.keyspace
+                await gatherResults(
+                    [Deferred.fromCoroutine(pool.use(change.keyspace)) for pool in self.pools.values()]
+                )
+            finally:
+                self._switching.release()
         elif change is not None:
             result.schema_agreement = await self._view.agree(self.settings.schema_agreement_timeout)
         return result

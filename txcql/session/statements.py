@@ -16,7 +16,8 @@ from txcql.wire.responses import Prepared
 
 __all__ = ["BoundStatement", "PreparedGeneration", "PreparedStatement", "is_ddl", "is_select"]
 
-_COMMENTS = r"(?:\s+|--[^\n]*(?:\n|$)|//[^\n]*(?:\n|$)|/\*.*?\*/)*"
+# Each character can be matched in one way only: else the time grows without bounds.
+_COMMENTS = r"(?:\s|(?:--|//)[^\n]*(?:\n|$)|/\*(?:[^*]|\*(?!/))*\*/)*"
 _SELECT = re.compile(_COMMENTS + r"SELECT\b", re.IGNORECASE | re.DOTALL)
 _DDL = re.compile(_COMMENTS + r"(?:CREATE|ALTER|DROP|TRUNCATE)\b", re.IGNORECASE | re.DOTALL)
 
@@ -45,7 +46,7 @@ class PreparedGeneration:
     __slots__ = ("_default_options", "_default_parts", "_prepared", "encoder", "handler")
 
     def __init__(self, prepared: Prepared, handler: ResponseHandler) -> None:
-        self.encoder = ParameterEncoder(prepared.parameters)
+        self.encoder = ParameterEncoder(handler.parameters(prepared.parameters))
         self.handler = handler
         self._prepared = prepared
         self._default_options: RequestOptions | None = None
@@ -55,6 +56,11 @@ class PreparedGeneration:
     def columns(self) -> tuple[Column, ...]:
         """The columns of the rows; empty if there are none, or if they vary."""
         return self.handler.columns
+
+    @property
+    def partition_key(self) -> tuple[int, ...]:
+        """Positions of the partition key among the parameters; empty if not all of it is bound."""
+        return self._prepared.partition_key
 
     def parts_for(self, version: int, options: RequestOptions) -> tuple[bytes, bytes]:
         """What stands before and behind the values in the body of an EXECUTE.
@@ -103,14 +109,20 @@ class PreparedStatement:
     def __init__(self, text: str, keyspace: str | None, prepared: Prepared, handler: ResponseHandler) -> None:
         self.text = text
         self.keyspace = keyspace
-        self.partition_key = prepared.partition_key
-        self.parameters = prepared.parameters
         self.idempotent = is_select(text)
         self.generation = PreparedGeneration(prepared, handler)
 
     @property
     def columns(self) -> Sequence[Column]:
         return self.generation.columns
+
+    @property
+    def parameters(self) -> Sequence[Column]:
+        return self.generation.encoder.columns
+
+    @property
+    def partition_key(self) -> Sequence[int]:
+        return self.generation.partition_key
 
     def __call__(self, *values: Any, **named: Any) -> BoundStatement:
         """Bind values, all by position or all by name.

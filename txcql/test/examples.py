@@ -15,15 +15,15 @@ from txcql.wire.fieldtypes import TupleType, UDTType
 from txcql.wire.scalars import SCALARS
 from txcql.wire.values import Date, Duration, Time, Timestamp
 
-__all__ = ["SCALAR_VALUES", "examples", "prefixes", "same", "types", "values_of"]
+__all__ = ["SCALAR_VALUES", "examples", "nested_types", "prefixes", "same", "types", "values_of"]
 
 examples = settings(
-    max_examples=int(os.environ.get("TXCQL_HYPOTHESIS_EXAMPLES", "50")),
+    max_examples=10_000 if os.environ.get("TXCQL_FULL") else 50,
     deadline=None,
     derandomize=True,
     database=None,
 )
-"""The decorator of every property test; TXCQL_HYPOTHESIS_EXAMPLES is the count, 50 by default."""
+"""The decorator of every property test: 50 examples, 10,000 of them under ``TXCQL_FULL``."""
 
 
 def _signed(bits: int) -> st.SearchStrategy[int]:
@@ -66,25 +66,27 @@ SCALAR_VALUES: dict[str, st.SearchStrategy[Any]] = {
 """Values of each scalar type, among them those that only txcql's own classes can hold."""
 
 
+def nested_types(depth: int) -> dict[str, st.SearchStrategy[CQLType]]:
+    """Each kind of type that holds others, those nested up to a depth."""
+    inner = types(depth=depth)
+    fields = st.lists(inner, min_size=1, max_size=3)
+    return {
+        "list": inner.map(ListType),
+        "set": inner.map(SetType),
+        "map": st.builds(MapType, inner, inner),
+        "tuple": fields.map(TupleType),
+        "UDT": fields.map(
+            lambda found: UDTType("ks", "kind", [(f"f{place}", codec) for place, codec in enumerate(found)])
+        ),
+        "vector": st.builds(VectorType, inner, st.integers(1, 3)),
+        "frozen": inner.map(FrozenType),
+    }
+
+
 def types(*, depth: int = 2) -> st.SearchStrategy[CQLType]:
     """Types nested up to a depth."""
     scalars = st.sampled_from([SCALARS[name] for name in SCALAR_VALUES])
-    if depth == 0:
-        return scalars
-    inner = types(depth=depth - 1)
-    fields = st.lists(inner, min_size=1, max_size=3)
-    return (
-        scalars
-        | inner.map(ListType)
-        | inner.map(SetType)
-        | st.builds(MapType, inner, inner)
-        | fields.map(TupleType)
-        | fields.map(
-            lambda found: UDTType("ks", "kind", [(f"f{place}", codec) for place, codec in enumerate(found)])
-        )
-        | st.builds(VectorType, inner, st.integers(1, 3))
-        | inner.map(FrozenType)
-    )
+    return scalars if depth == 0 else st.one_of(scalars, *nested_types(depth - 1).values())
 
 
 def values_of(kind: CQLType, *, hashed: bool = False) -> st.SearchStrategy[Any]:

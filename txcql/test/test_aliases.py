@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import time
 from keyword import iskeyword
 
 from hypothesis import given, strategies as st
@@ -42,6 +43,12 @@ class AliasTests(SynchronousTestCase):
         self.assertEqual(clean_names(["v_2", "v", "v"]), ("v_2", "v", "v_3"))
         self.assertEqual(unique_names(["a b", "a b"]), ("a b", "a b_2"))
         self.assertEqual(clean_names(["class", "class_"]), ("class_", "class__2"))
+
+    def test_many(self) -> None:
+        """Thousands of equal names take no square of their number."""
+        before = time.process_time()
+        self.assertEqual(unique_names(["v"] * 65535)[-1], "v_65535")
+        self.assertLess(time.process_time() - before, 5)
 
     @examples
     @given(st.lists(st.text(max_size=4) | st.sampled_from(["v", "v_2", "class"]), max_size=6))

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 import attrs
+import numpy
 from hypothesis import given, strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -235,6 +236,41 @@ class ParameterEncoderTests(SynchronousTestCase):
             self.assertEqual(whole.encode(value, 4), written(b"\0\0\0\2", b"\0\0\0\1"))
         error = self.assertRaises(EncodeError, encoder(id="int", name="text").encode, User(1, 2), 4)
         self.assertIn('missing "name" (text)', str(error))
+
+    def test_numpy(self) -> None:
+        """Scalars where nothing is lost, arrays for vectors and blobs; all else is refused."""
+        taken: list[tuple[str, Any, Any]] = [
+            ("int", numpy.int64(5), 5),
+            ("tinyint", numpy.uint8(127), 127),
+            ("varint", numpy.int8(-5), -5),
+            ("double", numpy.float64(0.1), 0.1),
+            ("double", numpy.float32(0.5), 0.5),
+            ("double", numpy.int32(3), 3.0),
+            ("float", numpy.float16(0.5), 0.5),
+            ("boolean", numpy.bool_(True), True),
+            ("text", numpy.str_("a"), "a"),
+            ("blob", numpy.bytes_(b"a"), b"a"),
+            ("blob", numpy.array([1, 2], "u1"), b"\1\2"),
+            ("blob", numpy.array([1.0], ">f4"), b"\x3f\x80\0\0"),
+            ("vector<float, 2>", numpy.array([1, 2], "f4"), [1.0, 2.0]),
+        ]
+        for kind, value, plain in taken:
+            self.assertEqual(encoder(a=kind).encode([value], 4), encoder(a=kind).encode([plain], 4), kind)
+        refused: list[tuple[str, Any]] = [
+            ("int", numpy.float64(5)),
+            ("int", numpy.int64(1 << 40)),
+            ("int", numpy.bool_(True)),
+            ("boolean", numpy.int8(1)),
+            ("double", numpy.int64((1 << 53) + 1)),
+            ("text", numpy.bytes_(b"a")),
+            ("blob", numpy.int64(5)),
+            ("list<int>", numpy.array([1])),
+            ("timestamp", numpy.datetime64("2020-01-01", "ns")),
+            ("vector<float, 2>", numpy.array([1.0])),
+        ]
+        for kind, value in refused:
+            error = self.assertRaises(EncodeError, encoder(a=kind).encode, [value], 4)
+            self.assertIn(f'parameter 1 "a" ({kind}): ', str(error))
 
     def test_wrong_containers(self) -> None:
         """What is neither a sequence nor a mapping is refused, text above all."""

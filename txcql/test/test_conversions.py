@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from txcql.test.examples import examples
-from txcql.wire.conversions import make_decimal, make_timestamp, make_uuid, make_varint
+from txcql.wire.conversions import exact_int, make_decimal, make_timestamp, make_uuid, make_varint
 
 
 class ConversionTests(SynchronousTestCase):
@@ -55,4 +55,21 @@ class ConversionTests(SynchronousTestCase):
         """A hostile megabyte takes seconds at most, not the square of its size."""
         before = clock.process_time()
         make_decimal(b"\0\0\0\2" + b"\x7f" * 200_000)
+        self.assertLess(clock.process_time() - before, 5)
+
+    @examples
+    @given(st.integers(-(1 << 60000), 1 << 60000))
+    def test_int(self, number: int) -> None:
+        """Huge decimals become ints by halves, which lose nothing."""
+        sign = -1 if number < 0 else 1
+        for odd in (number, number * 2 + 1, sign << abs(number).bit_length()):
+            made = make_decimal(b"\0\0\0\0" + make_varint(odd))
+            self.assertEqual(exact_int(made), odd)
+
+    def test_huge_int(self) -> None:
+        """Encoding takes no square of the size either."""
+        number = -(1 << 1_600_000) - 12345
+        made = make_decimal(b"\0\0\0\0" + make_varint(number))
+        before = clock.process_time()
+        self.assertEqual(exact_int(made), number)
         self.assertLess(clock.process_time() - before, 5)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
+import time
+import tracemalloc
 from collections import namedtuple
 from types import MappingProxyType
 from typing import Any
 
+import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from txcql.errors import DecodeError, EncodeError
 from txcql.wire.collectiontypes import ListType, SetType
 from txcql.wire.fieldtypes import TupleType, UDTType, quote_name
-from txcql.wire.scalars import INT, TEXT
+from txcql.wire.scalars import BLOB, INT, TEXT
 from txcql.wire.values import EMPTY
 
 ADDRESS = UDTType("ks", "address", [("street", TEXT), ("zip", INT), ("class", INT)])
@@ -72,6 +76,28 @@ class UDTTests(SynchronousTestCase):
         """A value from before a field was added is read with ``None`` at its end."""
         self.assertEqual(ADDRESS.decode(bytes.fromhex("00000001 73")), ("s", None, None))
 
+    def test_instances(self) -> None:
+        """Instances of dataclasses and attrs classes are taken by their fields, all of which are known."""
+
+        @dataclasses.dataclass
+        class Street:
+            street: str
+            class_: int | None = None
+
+        @attrs.define
+        class AttrsStreet:
+            street: str
+            _zip: int | None = None
+
+        for value in (Street("s"), AttrsStreet("s")):
+            self.assertEqual(ADDRESS.encode(value), ADDRESS.encode({"street": "s"}))
+
+        @attrs.define
+        class Other:
+            city: str
+
+        self.assertIn("unknown field 'city'", str(self.assertRaises(EncodeError, ADDRESS.encode, Other("s"))))
+
     def test_refused(self) -> None:
         """Unknown names are named with those that exist; tuples must be whole."""
         error = self.assertRaises(EncodeError, ADDRESS.encode, {"stret": "s"})
@@ -105,3 +131,38 @@ class UDTTests(SynchronousTestCase):
         ):
             self.assertEqual(quote_name(name), quoted)
         self.assertEqual(UDTType("ks", "My Type", [("a", INT)]).name, '"My Type"')
+
+
+class WideTests(SynchronousTestCase):
+    """Very many fields, as a hostile server may declare them."""
+
+    def test_padding(self) -> None:
+        """Some hundred fields may be missing anywhere, thousands only in a value of thousands of bytes."""
+        for make in (
+            TupleType,
+            lambda kinds: UDTType("ks", "wide", [(f"f{n}", kind) for n, kind in enumerate(kinds)]),
+        ):
+            kind = make([INT] * 257)
+            self.assertEqual(tuple(kind.decode(b"\0\0\0\4\0\0\0\5")), (5, *[None] * 256))
+            kind = make([INT] * 3000)
+            error = self.assertRaises(DecodeError, kind.decode, b"\xff" * 4)
+            self.assertIn("of 3000 fields, got 1", str(error))
+            self.assertEqual(tuple(kind.decode(b"\xff" * 4 * 1500)), (None,) * 3000)
+
+    def test_memory(self) -> None:
+        """A list of short tuples takes no more than some constant times its bytes."""
+        kind = ListType(TupleType([INT] * 65535))
+        data = ListType(BLOB).encode([b"\xff" * 4] * 1000)
+        tracemalloc.start()
+        try:
+            self.assertRaises(DecodeError, kind.decode, data)
+            self.assertLess(tracemalloc.get_traced_memory()[1], 1 << 20)
+        finally:
+            tracemalloc.stop()
+
+    def test_time(self) -> None:
+        """Even the widest type is made within seconds, also if all its fields have one name."""
+        before = time.process_time()
+        wide = UDTType("ks", "wide", [("v", INT)] * 65535)
+        self.assertEqual(wide.row._fields[-1], "v_65535")
+        self.assertLess(time.process_time() - before, 5)

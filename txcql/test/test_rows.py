@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
 import struct
 import sys
@@ -9,8 +10,9 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
+import attrs
 from hypothesis import given, strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -76,6 +78,31 @@ class Doubled(IntegerType):
 
     def read(self, data: bytes) -> Any:
         return 2 * super().read(data)
+
+
+@dataclasses.dataclass
+class Thing:
+    id: int
+    class_: str
+    n: int
+
+    def __post_init__(self) -> None:
+        if self.n < 0:
+            raise ValueError("n is negative")
+
+
+@attrs.define
+class AttrsThing:
+    id: int
+    class_: str
+    n: int
+    more: int = 0
+
+
+class NamedThing(NamedTuple):
+    class_: str
+    n: int
+    id: int
 
 
 class RowDecoderTests(SynchronousTestCase):
@@ -188,6 +215,45 @@ class RowDecoderTests(SynchronousTestCase):
         self.assertEqual(
             RowDecoder(specs, "tuple").decode(cells([None] * 5), 0)[0], (None, "NULL", None, None, None)
         )
+
+    def test_into(self) -> None:
+        """Rows as instances of a class: the names are checked at once, the values by the class."""
+        specs = [Column("ks", "t", name, kind) for name, kind in (("id", INT), ("class", TEXT), ("n", INT))]
+        page = row(specs, (1, "a", 3)) + row(specs, (2, None, -1)) + row(specs, (3, "c", 5))
+        for kind in (Thing, AttrsThing, dict, NamedThing):
+            rows = RowDecoder(specs, kind).rows(page, 0, 1)
+            self.assertEqual(list(rows), [kind(id=1, class_="a", n=3)])
+        iterator = RowDecoder(specs, Thing).rows(page, 0, 3)
+        self.assertEqual(next(iterator), Thing(1, "a", 3))
+        error = self.assertRaises(DecodeError, next, iterator)
+        self.assertEqual(str(error), "row 2, Thing refused the row: ValueError('n is negative')")
+        self.assertIsInstance(error.__cause__, ValueError)
+        self.assertEqual(next(iterator), Thing(3, "c", 5))
+        self.assertRaises(StopIteration, next, iterator)
+        error = self.assertRaises(DecodeError, RowDecoder(specs, Thing).decode, page[:-1], len(page) * 2 // 3)
+        self.assertIn('column "n" (int)', str(error))
+        refused = self.assertRaises(TypeError, RowDecoder, specs[:2], Thing)
+        self.assertIn(
+            'Thing cannot be made of the columns "id", "class": there is no column "n"', str(refused)
+        )
+        refused = self.assertRaises(TypeError, RowDecoder, [*specs, specs[0]._replace(name="x")], Thing)
+        self.assertIn('it takes no column "x"', str(refused))
+        self.assertIn("RowDecoder Thing", repr(RowDecoder(specs, Thing)))
+
+    def test_columns_data(self) -> None:
+        """Some columns as lists, in any order; one may be asked for twice."""
+        specs = columns("int", "text", "int", "double")
+        page = row(specs, (1, "a", 3, 0.5)) + row(specs, (None, "", EMPTY, None))
+        decoder = RowDecoder(specs)
+        self.assertEqual(decoder.columns_data(page, 0, 2, [2, 0]), [[3, EMPTY], [1, None]])
+        self.assertEqual(decoder.columns_data(page, 0, 2, [3, -3, 3]), [[0.5, None], ["a", ""], [0.5, None]])
+        self.assertEqual(decoder.columns_data(page, 0, 0, [1, 2]), [[], []])
+        self.assertEqual(decoder.columns_data(page, 0, 2, []), [])
+        self.assertRaises(IndexError, decoder.columns_data, page, 0, 2, [4])
+        bad = page + cells([b"\0\0\0\1", b"\xff", b"1", None])
+        self.assertEqual(decoder.columns_data(bad, 0, 3, [0, 3]), [[1, None, 1], [0.5, None, None]])
+        error = self.assertRaises(DecodeError, decoder.columns_data, bad, 0, 3, [0, 2])
+        self.assertIn('row 3, column "c2" (int)', str(error))
 
     def test_many_columns(self) -> None:
         """Wide rows, in several runs."""

@@ -44,10 +44,10 @@ class CQLType:
     """One CQL type.
 
     :ivar name: the type in CQL notation, such as ``map<text, frozen<list<int>>>``.
-    :ivar format: the :mod:`struct` code of a value, ``None`` if its size varies.
+    :ivar format: the ``struct`` code of a value, ``None`` if its size varies.
     :ivar size: the bytes of a value that is neither null nor empty, ``None`` if that varies.
     :ivar bare: whether a vector stores its elements of this type without their length.
-    :ivar convert: makes the value of what :attr:`format` gives; ``None`` if that is the value.
+    :ivar convert: makes the value of what ``format`` gives; ``None`` if that is the value.
     """
 
     __slots__ = ("__weakref__",)
@@ -73,7 +73,7 @@ class CQLType:
     def decode(self, data: bytes | None) -> Any:
         """Read a value.
 
-        :returns: ``None`` for null; :data:`~txcql.wire.values.EMPTY` for no bytes,
+        :returns: ``None`` for null; :data:`~txcql.EMPTY` for no bytes,
             where the type has no empty value.
         :raises DecodeError: if the bytes are no value of this type.
         """

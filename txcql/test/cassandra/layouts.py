@@ -92,6 +92,7 @@ LAYOUTS: dict[str, Layout] = {
     "bench": Layout(V50, jvm=()),
     "three": Layout(V50, nodes=THREE_NODES, heap=384, yaml=SMALL),
     "secure": Layout(V50, heap=384, yaml=SMALL, login=True, tls=True),
+    "login": Layout(V50, heap=384, yaml=SMALL, login=True),
     "mutual": Layout(V50, heap=384, yaml=SMALL, tls=True, client_certificates=True),
     "v41": Layout(V41, heap=384, yaml=SMALL),
     "v40": Layout(V40, heap=384, yaml=SMALL),
