@@ -65,7 +65,8 @@ class TimeUUIDTests(SynchronousTestCase):
         low, high = min_uuid_from_time(units * 100), max_uuid_from_time(units * 100)
         self.assertTrue(order(low) <= order(made) <= order(high))
         self.assertEqual(nanoseconds_from_uuid(low) % 1_000_000, 0)
-        self.assertEqual(nanoseconds_from_uuid(high) - nanoseconds_from_uuid(low), 999_900)
+        end = min(nanoseconds_from_uuid(low) + 999_900, LAST)
+        self.assertEqual(nanoseconds_from_uuid(high), end)
         for edge in (low, high):
             self.assertEqual(TIMEUUID.decode(TIMEUUID.encode(edge)), edge)
 
@@ -89,6 +90,12 @@ class TimeUUIDTests(SynchronousTestCase):
             }
             self.assertEqual(len(found), 1)
             self.assertEqual(time_from_uuid(found.pop()), moment)
+
+    def test_edges(self) -> None:
+        """The first and the last millisecond, the latter of which is cut off."""
+        self.assertEqual(nanoseconds_from_uuid(min_uuid_from_time(FIRST)), FIRST)
+        self.assertEqual(nanoseconds_from_uuid(max_uuid_from_time(LAST)), LAST)
+        self.assertEqual(nanoseconds_from_uuid(max_uuid_from_time(FIRST)), FIRST + 999_900)
 
     def test_new(self) -> None:
         """Each is another one, and none has a network card's address."""

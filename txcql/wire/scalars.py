@@ -85,7 +85,8 @@ _DAY_NANOSECONDS = 86_400_000_000_000
 
 def _index(kind: CQLType, value: Any) -> int:
     """Give the int of an int or of what is one by ``__index__``, such as numpy's; bool is none."""
-    if isinstance(value, bool):
+    # Before numpy 2.3 its bool has an __index__ too.
+    if isinstance(value, bool) or (not isinstance(value, int) and _buffered(value, "?") is not None):
         kind.refuse(value)
     try:
         return operator.index(value)

@@ -27,6 +27,7 @@ Moment = datetime | Timestamp | int
 
 _UNITS_TO_1970 = 0x01B21DD213814000
 _UNITS_OF_MILLISECOND = 10_000
+_END = 1 << 60
 _MICROSECOND = timedelta(microseconds=1)
 _MULTICAST = 1 << 40
 # The first byte of each is the one whose variant bits would say RFC 4122; the server leaves them out too.
@@ -79,7 +80,9 @@ def max_uuid_from_time(moment: Moment) -> UUID:
     :raises ValueError: see :func:`uuid_from_time`.
     """
     units = _units(moment)
-    return _make(units - units % _UNITS_OF_MILLISECOND + _UNITS_OF_MILLISECOND - 1, _LARGEST_REST)
+    # The very last millisecond is not a whole one.
+    last = min(units - units % _UNITS_OF_MILLISECOND + _UNITS_OF_MILLISECOND, _END) - 1
+    return _make(last, _LARGEST_REST)
 
 
 def time_from_uuid(value: UUID) -> datetime:
@@ -118,7 +121,7 @@ def _units(moment: Moment) -> int:
     else:
         raise TypeError(f"expected a datetime, a Timestamp or nanoseconds, got {describe(moment)}")
     units = since_1970 + _UNITS_TO_1970
-    if not 0 <= units < 1 << 60:
+    if not 0 <= units < _END:
         raise ValueError(f"{moment} is outside the times of time-UUIDs, 1582-10-15 to 5236-03-31")
     return units
 
