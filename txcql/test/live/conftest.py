@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 import pytest_twisted  # type: ignore[import-untyped]
-from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogPublisher
 from zope.interface import implementer
 
 import txcql
@@ -193,11 +193,14 @@ class Guard:
     """See to it that a test leaves nothing behind: a logged failure, a delayed call, a socket.
 
     It watches from before the test's fixtures are made until they are gone.
+
+    :ivar expected: What an error in the log may hold: the test is about just that.
     """
 
     def __init__(self) -> None:
         self._calls, self._sockets = set(delayed_calls()), reactor_sockets()
         self._complaints = Complaints()
+        self.expected: list[str] = []
         globalLogPublisher.addObserver(self._complaints)
 
     def left_behind(self) -> list[str]:
@@ -210,14 +213,23 @@ class Guard:
         globalLogPublisher.removeObserver(self._complaints)
         left = [repr(call) for call in delayed_calls() if call not in self._calls]
         left += [repr(socket) for socket in reactor_sockets() - self._sockets]
-        left += [
-            repr(event.get("log_failure") or event.get("log_format")) for event in self._complaints.events
-        ]
+        texts = [repr(event.get("log_failure") or formatEvent(event)) for event in self._complaints.events]
+        left += [text for text in texts if not any(expected in text for expected in self.expected)]
         return left
 
 
 guards = pytest.StashKey[Guard]()
 failed = pytest.StashKey[bool]()
+
+
+@pytest.fixture
+def expect_log(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Allow errors in the log, for a test that brings them about.
+
+    :returns: Takes a part of their text.
+    """
+    guard: Guard = request.node.stash[guards]
+    return guard.expected.append
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

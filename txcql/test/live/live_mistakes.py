@@ -130,8 +130,9 @@ HTTP = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\
 
 
 @pytest.mark.parametrize("hangs_up", [True, False], ids=["hangs up", "stays"])
-async def test_a_port_that_speaks_http(reactor, stranger, hangs_up):
+async def test_a_port_that_speaks_http(reactor, stranger, hangs_up, expect_log):
     """Its first words are quoted."""
+    expect_log("which is not CQL")
     where = stranger(HTTP, hangs_up)
     begun = reactor.seconds()
     error = await failure_of(txcql.connect(reactor, [where]))
