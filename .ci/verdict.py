@@ -21,7 +21,7 @@ UNITS = [
 ]
 OTHERS = ["lint", "docs", "demo", "live", "coverage"]
 
-LEAST_UNITS = 20
+LEAST_UNITS = 1000
 """Under each of the two runners, in each of the environments."""
 
 ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
