@@ -198,6 +198,11 @@ def cluster_tables() -> list[Table]:
     ]
 
 
+def server_table() -> Table:
+    """What the server says of itself: the connections that are ready, and the requests that it holds."""
+    return Table("bench.server", "connections int, held int", [{"connections": 0, "held": 0}])
+
+
 def schema_tables(tables: Iterable[Table]) -> list[Table]:
     """The schema of one keyspace with the given tables, the first column of each its partition key."""
     replication = {"class": "org.apache.cassandra.locator.SimpleStrategy", "replication_factor": "1"}
@@ -389,6 +394,6 @@ def write_answers(path: Path, statements: Iterable[Statement]) -> None:
     }
     records = [b"S" + sized(string_multimap(supported))]
     records += [statement.record(version) for statement in statements for version in VERSIONS]
-    records += [table.record() for table in cluster_tables()]
+    records += [table.record() for table in (server_table(), *cluster_tables())]
     records += [table.record() for table in schema_tables(statement.table for statement in statements)]
     path.write_bytes(b"".join(records))

@@ -4,37 +4,39 @@
 workload in turn for some rounds, checks what they computed against what they should have, and prints one
 Markdown table: medians, with smallest and largest, of microseconds of CPU of the client's process.
 
+``--latency`` and ``--memory`` add the tables of ``latency.py`` and ``memory.py``.
+
 It ends with status 1 when a check sum is wrong, a client fails, or (with ``--assert``) a bound is not kept.
 """
 
 from __future__ import annotations
 
 import argparse
-import functools
 import json
 import os
 import platform
 import shutil
 import statistics
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from answers import PAGE_ROWS, Statement, page_statement, point_statement, write_answers
-
-HERE = Path(__file__).resolve().parent
-BUILD = HERE / "build"
-TIMEOUT = 300.0
-"""Seconds that one client may take for one workload."""
-
-
-class BenchmarkError(Exception):
-    """The figures of this run are void, and why."""
-
+import latency
+import memory
+from answers import PAGE_ROWS, Statement, page_statement, point_statement
+from harness import (
+    BUILD,
+    BenchmarkError,
+    check_result,
+    markdown,
+    median_and_spread,
+    run_script,
+    run_tool,
+    serving,
+    txcql_fact,
+    txcql_variables,
+)
 
 # ---- what is measured ----
 
@@ -130,26 +132,6 @@ def make_workloads() -> dict[str, Workload]:
 # ---- what is needed to measure it ----
 
 
-def run_tool(*command: str | Path) -> None:
-    """Run a tool of the build; its output is shown only when it fails."""
-    done = subprocess.run(
-        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    if done.returncode:
-        raise BenchmarkError(f"{Path(command[0]).name} failed:\n{done.stdout}")
-
-
-def compile_server() -> Path:
-    """Compile ``server.c``, if it is newer than what was compiled before."""
-    source, server = HERE / "server.c", BUILD / "server"
-    if not server.exists() or server.stat().st_mtime < source.stat().st_mtime:
-        compiler = os.environ.get("CC", "cc")
-        if shutil.which(compiler) is None:
-            raise BenchmarkError(f"no C compiler: {compiler!r} is not on the path (CC names another)")
-        run_tool(compiler, "-O2", "-Wall", "-Wextra", "-o", server, source)
-    return server
-
-
 def environment_python(client: Client) -> Path:
     """The interpreter of a client, its environment made when it is not there as it should be."""
     if not client.requirements:
@@ -171,36 +153,6 @@ def environment_python(client: Client) -> Path:
     return python
 
 
-@contextmanager
-def running_server(server: Path, answers: Path) -> Iterator[int]:
-    """The canned server, for as long as the context lasts; its port. It ends when its standard input does."""
-    process = subprocess.Popen([server, answers], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdin is not None and process.stdout is not None
-    try:
-        line = process.stdout.readline()
-        if not line:
-            raise BenchmarkError("the canned server did not start")
-        yield int(line)
-    finally:
-        process.stdin.close()
-        process.stdout.close()
-        process.wait()
-
-
-@functools.cache
-def txcql_variables() -> dict[str, str]:
-    """The environment variables for txcql's client: it comes from the checkout where it is not installed."""
-    command = [
-        sys.executable,
-        "-c",
-        "import importlib.util as u, sys; sys.exit(u.find_spec('txcql') is None)",
-    ]
-    if subprocess.run(command, cwd=BUILD).returncode == 0:
-        return {**os.environ}
-    path = os.pathsep.join(filter(None, [str(HERE.parent), os.environ.get("PYTHONPATH")]))
-    return {**os.environ, "PYTHONPATH": path}
-
-
 # ---- measuring ----
 
 
@@ -219,35 +171,10 @@ def run_client(client: Client, workload: Workload, port: int, protocol: int, qui
         "variant": client.variant,
     }
     what = f"{client.title}, {workload.name}"
-    script = str(HERE / "clients" / client.script)
-    command = [str(environment_python(client)), script, json.dumps(job)]
     variables = txcql_variables() if client.name == "txcql" else None
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=TIMEOUT, cwd=BUILD, env=variables
-        )
-    except subprocess.TimeoutExpired:
-        raise BenchmarkError(f"{what}: no result after {TIMEOUT:.0f} s") from None
-    if done.returncode:
-        raise BenchmarkError(f"{what}: ended with status {done.returncode}\n{done.stderr[-3000:]}")
-    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    result = run_script(what, client.script, job, environment_python(client), variables)
     check_result(what, result, statement, requests)
     return result
-
-
-def check_result(what: str, result: dict[str, Any], statement: Statement, requests: int) -> None:
-    """A figure counts only when the client has seen exactly the values that were sent."""
-    if "size" in result:
-        expected = {"requests": requests, "size": requests * statement.answer_size()}
-    else:
-        expected = {
-            "requests": requests,
-            "total": statement.expected_total(requests),
-            "fingerprint": statement.expected_fingerprint(),
-        }
-    for name, value in expected.items():
-        if result.get(name) != value:
-            raise BenchmarkError(f"{what}: {name} is {result.get(name)}, expected {value}")
 
 
 @dataclass
@@ -275,16 +202,11 @@ class Figures:
 
 def measure(workloads: dict[str, Workload], clients: list[Client], options: argparse.Namespace) -> Figures:
     """All clients in turn on each workload, round after round, so that what disturbs one disturbs all."""
-    BUILD.mkdir(exist_ok=True)
-    answers = BUILD / "answers"
-    write_answers(
-        answers, {workload.statement.text: workload.statement for workload in workloads.values()}.values()
-    )
-    server = compile_server()
     for client in clients:
         environment_python(client)
     figures = Figures()
-    with running_server(server, answers) as port:
+    statements = {workload.statement.text: workload.statement for workload in workloads.values()}
+    with serving(list(statements.values())) as port:
         for number in range(options.rounds):
             for key, workload in workloads.items():
                 for client in clients:
@@ -297,31 +219,18 @@ def measure(workloads: dict[str, Workload], clients: list[Client], options: argp
 # ---- reporting ----
 
 
-def spell(value: float) -> str:
-    """Three significant digits."""
-    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
-
-
 def table(figures: Figures, workloads: dict[str, Workload], clients: list[Client]) -> str:
     """The figures as one Markdown table."""
-    lines = [
-        f"| workload | client | µs CPU, median | min..max | per | of {REFERENCE} on Twisted |",
-        "|---|---|---:|---:|---|---:|",
-    ]
+    numeric = ["µs CPU, median", "min..max", f"of {REFERENCE} on Twisted"]
+    titles = ["workload", "client", *numeric[:2], "per", numeric[2]]
+    rows = []
     for key, workload in workloads.items():
         for client in clients:
-            costs = figures.costs[key, client.name]
+            spread = median_and_spread(figures.costs[key, client.name])
             ratio = figures.ratio(key, client.name, REFERENCE)
-            cells = [
-                workload.name,
-                client.title,
-                spell(figures.median(key, client.name)),
-                f"{spell(min(costs))}..{spell(max(costs))}",
-                workload.unit,
-                "-" if ratio is None else f"{ratio:.3f}",
-            ]
-            lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+            of_reference = "-" if ratio is None else f"{ratio:.3f}"
+            rows.append([workload.name, client.title, *spread, workload.unit, of_reference])
+    return markdown(titles, rows, numeric)
 
 
 def facts(figures: Figures, options: argparse.Namespace) -> list[str]:
@@ -343,9 +252,7 @@ def facts(figures: Figures, options: argparse.Namespace) -> list[str]:
             )
         lines.append(f"cassandra-driver {driver['cassandra-driver']}, row parser compiled (Cython)")
     if "txcql" in figures.builds:
-        build = figures.builds["txcql"]
-        place = "from the checkout" if Path(build["folder"]) == HERE.parent / "txcql" else "as installed"
-        lines.append(f"txcql {build['txcql']}, {'compiled' if build['compiled'] else 'pure Python'}, {place}")
+        lines.append(txcql_fact(figures.builds["txcql"]))
     return lines
 
 
@@ -380,32 +287,47 @@ def parse_arguments() -> argparse.Namespace:
         "--clients", default="", help=f"only these: {','.join(client.name for client in CLIENTS)}"
     )
     parser.add_argument("--workloads", default="", help=f"only these: {','.join(make_workloads())}")
+    parser.add_argument("--latency", action="store_true", help="the table of latency.py as well")
+    parser.add_argument("--memory", action="store_true", help="the table of memory.py as well")
     parser.add_argument("--assert", action="store_true", dest="bounds", help="fail when a bound is not kept")
     options = parser.parse_args()
     options.rounds = options.rounds or (1 if options.quick else 5)
     return options
 
 
+def print_comparison(options: argparse.Namespace) -> int:
+    """Measure the clients beside each other and print; the exit status."""
+    workloads = make_workloads()
+    workloads = {name: workloads[name] for name in names(options.workloads, list(workloads), "workload")}
+    wanted = names(options.clients, [client.name for client in CLIENTS], "client")
+    clients = [client for client in CLIENTS if client.name in wanted]
+    figures = measure(workloads, clients, options)
+    print("\n".join(f"- {line}" for line in facts(figures, options)))
+    print()
+    print(table(figures, workloads, clients))
+    if not options.bounds:
+        return 0
+    verdicts = check_bounds(figures)
+    print("\n" + "\n".join(f"- {verdict}" for verdict in verdicts))
+    return int(any(verdict.startswith("BROKEN") for verdict in verdicts))
+
+
 def main() -> int:
     """Run the benchmark; the exit status."""
     options = parse_arguments()
+    tables = [print_comparison]
+    tables += [latency.print_latencies] if options.latency else []
+    tables += [memory.print_memory] if options.memory else []
+    statuses: list[int] = []
     try:
-        workloads = make_workloads()
-        workloads = {name: workloads[name] for name in names(options.workloads, list(workloads), "workload")}
-        wanted = names(options.clients, [client.name for client in CLIENTS], "client")
-        clients = [client for client in CLIENTS if client.name in wanted]
-        figures = measure(workloads, clients, options)
-        print("\n".join(f"- {line}" for line in facts(figures, options)))
-        print()
-        print(table(figures, workloads, clients))
-        if options.bounds:
-            verdicts = check_bounds(figures)
-            print("\n" + "\n".join(f"- {verdict}" for verdict in verdicts))
-            return int(any(verdict.startswith("BROKEN") for verdict in verdicts))
+        for print_table in tables:
+            if statuses:
+                print()
+            statuses.append(print_table(options))
     except BenchmarkError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
-    return 0
+    return max(statuses)
 
 
 if __name__ == "__main__":

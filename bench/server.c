@@ -6,6 +6,10 @@
  *     server ANSWERS        prints its port on 127.0.0.1, serves until standard input is closed
  *
  * One thread, epoll, several connections. All that is known about tables and statements is in the file.
+ *
+ * A client can make it a slow node: after the query HOLD it keeps every EXECUTE, of all connections, until the
+ * query RELEASE. The table bench.server, if there is one, says how many connections are ready and how many
+ * requests are held.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -258,14 +262,18 @@ static void read_answers(const char *path)
     }
 }
 
-/* The node has to name its real port in system.local, which is only known now. */
-static void patch_port(uint16_t port)
+static bool is(struct slice text, const char *what)
 {
-    struct slice local = {(uint8_t *)"system.local", 12}, name = {(uint8_t *)"rpc_port", 8};
+    return text.length == strlen(what) && memcmp(text.data, what, text.length) == 0;
+}
+
+/* Put a number that is only known now into the first row of a table; the cell is an int already. */
+static void patch(const char *table, const char *column, uint32_t value)
+{
     for (size_t t = 0; t < table_count; t++)
-        for (uint32_t c = 0; same(tables[t].name, local) && c < tables[t].width; c++)
-            if (same(tables[t].columns[c].name, name))
-                big_endian(tables[t].cells[c].data + 4, port, 4);
+        for (uint32_t c = 0; is(tables[t].name, table) && tables[t].height && c < tables[t].width; c++)
+            if (is(tables[t].columns[c].name, column))
+                big_endian(tables[t].cells[c].data + 4, value, 4);
 }
 
 /* ---- connections: writing ------------------------------------------------------------------------------ */
@@ -280,7 +288,13 @@ struct connection {
     struct buffer input, output;
     struct buffer segment;        /* envelopes that will go out together, as one self-contained segment */
     struct buffer envelopes;      /* what incoming segments held: whole envelopes, or pieces of a large one */
+    struct buffer held;           /* whole envelopes that wait for RELEASE */
+    struct connection *next, *previous;
 };
+
+static struct connection *connections;
+static uint32_t ready_count, held_count; /* connections after STARTUP; requests that wait for RELEASE */
+static bool holding, releasing;          /* between HOLD and RELEASE; from RELEASE to the end of that turn */
 
 static void put_segment(struct connection *to, struct slice first, struct slice second, bool self_contained)
 {
@@ -419,10 +433,18 @@ static void answer_rows(struct connection *to, int version, uint16_t stream, con
     answer_buffer(to, version, stream, RESULT, &body);
 }
 
-/* SELECT columns FROM table; what comes after the table's name (WHERE, LIMIT) is not looked at. */
+/* HOLD, RELEASE, or SELECT columns FROM table; what comes after its name (WHERE, LIMIT) is not looked at. */
 static void on_query(struct connection *from, int version, uint16_t stream, struct reader in)
 {
     struct slice text = take_slice(&in, take(&in, 4));
+    if (is(text, "HOLD") || is(text, "RELEASE")) {
+        holding = is(text, "HOLD");
+        releasing = !holding;
+        answer(from, version, stream, RESULT, (struct slice){(uint8_t *)"\0\0\0\1", 4});   /* Void */
+        return;
+    }
+    patch("bench.server", "connections", ready_count);
+    patch("bench.server", "held", held_count);
     char query[2000] = {0};
     memcpy(query, text.data, text.length < sizeof query ? text.length : sizeof query - 1);
     char *list = query + strspn(query, " \n"), *name = strcasestr(query, " from ");
@@ -511,6 +533,13 @@ static void on_execute(struct connection *from, int version, uint16_t stream, st
     answer(from, version, stream, RESULT, canned.body);
 }
 
+/* Keep a request as it is, for RELEASE. */
+static void hold(struct connection *from, const uint8_t *header, uint32_t length)
+{
+    append(&from->held, header, HEADER + (size_t)length);
+    held_count++;
+}
+
 static void on_startup(struct connection *from, int version, uint16_t stream, struct reader in)
 {
     if (from->version) {
@@ -520,6 +549,7 @@ static void on_startup(struct connection *from, int version, uint16_t stream, st
     } else {
         answer(from, version, stream, READY, (struct slice){NULL, 0});
         from->version = version;
+        ready_count++;
         from->segmented = version == 5;               /* from here on, in both directions */
     }
 }
@@ -546,7 +576,12 @@ static void on_envelope(struct connection *from, uint8_t *header, uint32_t lengt
         answer_error(from, version, 0, PROTOCOL_ERROR, "Unexpected message, expecting STARTUP or OPTIONS");
     } else {
         switch (header[4]) {
-        case EXECUTE: on_execute(from, version, stream, in); break;
+        case EXECUTE:
+            if (holding)
+                hold(from, header, length);
+            else
+                on_execute(from, version, stream, in);
+            break;
         case QUERY: on_query(from, version, stream, in); break;
         case PREPARE: on_prepare(from, version, stream, in); break;
         case REGISTER: answer(from, version, stream, READY, (struct slice){NULL, 0}); break;
@@ -630,13 +665,43 @@ static void answer_input(struct connection *on)
     seal_segment(on);
 }
 
+/* Answer what was held. None of it is input any more, so no limit on the output stops this. */
+static void answer_held(struct connection *on)
+{
+    while (filled(&on->held)) {
+        uint8_t *header = on->held.data + on->held.start;
+        struct reader field = {header + 5, header + HEADER, false};
+        uint32_t length = take(&field, 4);
+        on->held.start += HEADER + length;
+        held_count--;
+        on_envelope(on, header, length);
+    }
+    seal_segment(on);
+}
+
+static uint32_t count_envelopes(const struct buffer *whole)
+{
+    uint32_t count = 0;
+    for (size_t at = whole->start; at < whole->end; count++) {
+        struct reader field = {whole->data + at + 5, whole->data + at + HEADER, false};
+        at += HEADER + take(&field, 4);
+    }
+    return count;
+}
+
 static void close_connection(struct connection *on)
 {
+    ready_count -= on->version != 0;
+    held_count -= count_envelopes(&on->held);
+    if (on->next)
+        on->next->previous = on->previous;
+    *(on->previous ? &on->previous->next : &connections) = on->next;
     close(on->fd);
     free(on->input.data);
     free(on->output.data);
     free(on->segment.data);
     free(on->envelopes.data);
+    free(on->held.data);
     free(on);
 }
 
@@ -665,6 +730,19 @@ static void serve(int epoll, struct connection *on, uint32_t events)
     }
 }
 
+/* After RELEASE: what every connection has waited for. */
+static void release(int epoll)
+{
+    releasing = false;
+    for (struct connection *on = connections, *next; on; on = next) {
+        next = on->next;
+        if (filled(&on->held)) {
+            answer_held(on);
+            serve(epoll, on, 0);
+        }
+    }
+}
+
 static void accept_connection(int epoll, int listener)
 {
     int yes = 1, fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -672,7 +750,10 @@ static void accept_connection(int epoll, int listener)
         return;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
     struct connection *new = allocate(NULL, sizeof *new);
-    *new = (struct connection){.fd = fd, .watched = EPOLLIN};
+    *new = (struct connection){.fd = fd, .watched = EPOLLIN, .next = connections};
+    if (connections)
+        connections->previous = new;
+    connections = new;
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = new};
     if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0)
         die("epoll_ctl");
@@ -700,7 +781,7 @@ int main(int argc, char **argv)
     prepare_crc32();
     read_answers(argv[1]);
     int listener = listen_somewhere(&port), epoll = epoll_create1(EPOLL_CLOEXEC);
-    patch_port(port);
+    patch("system.local", "rpc_port", port);          /* the node has to name its real port */
     /* Two special marks for the two descriptors that are no connections. */
     struct epoll_event arrivals = {.events = EPOLLIN, .data.ptr = &listener};
     struct epoll_event end = {.events = EPOLLIN, .data.ptr = NULL};
@@ -720,5 +801,7 @@ int main(int argc, char **argv)
             else
                 serve(epoll, events[i].data.ptr, events[i].events);
         }
+        if (releasing)
+            release(epoll);
     }
 }

@@ -17,9 +17,11 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-import run
-from answers import page_statement, point_statement, sized, write_answers
+import latency
+import memory
+from answers import Statement, page_statement, point_statement, sized, write_answers
 from clients.checks import FIRST_KEY, WrongAnswer, fingerprint, touch_point
+from harness import BUILD, BenchmarkError, check_result, compile_server, running_server
 
 POINT, PAGE = point_statement(), page_statement()
 ERROR, STARTUP, READY, OPTIONS, SUPPORTED, QUERY, RESULT, PREPARE, EXECUTE, REGISTER = (
@@ -68,9 +70,7 @@ def prepare(version: int, text: str) -> bytes:
     return sized(text.encode()) + (bytes(4) if version >= 5 else b"")
 
 
-def execute(
-    version: int, key: int, statement: run.Statement = POINT, metadata_id: bytes | None = None
-) -> bytes:
+def execute(version: int, key: int, statement: Statement = POINT, metadata_id: bytes | None = None) -> bytes:
     """The body of EXECUTE, without metadata in the answer."""
     body = struct.pack(">H", 16) + statement.id
     if version >= 5:
@@ -141,15 +141,24 @@ def answer_to(key: int) -> bytes:
 class ServerTests(unittest.TestCase):
     """One server for all, a connection for each test."""
 
+    port: int
+
     @classmethod
     def setUpClass(cls) -> None:
         """Start the server."""
-        run.BUILD.mkdir(exist_ok=True)
-        answers = run.BUILD / "answers-of-tests"
+        BUILD.mkdir(exist_ok=True)
+        answers = BUILD / "answers-of-tests"
         write_answers(answers, [POINT, PAGE])
         stack = contextlib.ExitStack()
         cls.addClassCleanup(stack.close)
-        cls.port = stack.enter_context(run.running_server(run.compile_server(), answers))
+        cls.port = stack.enter_context(running_server(compile_server(), answers))
+
+    def ask(self, link: Link, text: str) -> bytes:
+        """The body that answers a plain query on a v4 link."""
+        link.send(envelope(4, 99, QUERY, sized(text.encode()) + bytes(3)))
+        version, stream, opcode, body = link.receive()
+        self.assertEqual((version, stream, opcode), (4, 99, RESULT))
+        return body
 
     @contextlib.contextmanager
     def link(self, version: int) -> Iterator[Link]:
@@ -263,6 +272,36 @@ class ServerTests(unittest.TestCase):
             self.assertEqual(body[-4 - 4 - 4 - 5 :], sized(struct.pack(">i", self.port)) + sized(b"local"))
             self.assertEqual(body[8:12], struct.pack(">i", 2))
 
+    def test_held_requests(self) -> None:
+        """After HOLD nothing is answered on any link, and after RELEASE all of it, in order."""
+        state = "SELECT connections, held FROM bench.server"
+        with self.link(4) as teller, self.link(5) as link, self.link(4) as other:
+            self.assertEqual(self.ask(teller, "HOLD"), struct.pack(">i", 1))
+            link.send(
+                b"".join(segment(envelope(5, key, EXECUTE, execute(5, key))) for key in range(300)), 1000
+            )
+            other.send(
+                envelope(4, 7, EXECUTE, execute(4, 7)) + envelope(4, 8, PREPARE, prepare(4, POINT.text))
+            )
+            self.assertEqual(other.receive(), (4, 8, RESULT, POINT.prepared(4)))
+            with self.link(4) as lost:
+                lost.send(envelope(4, 9, EXECUTE, execute(4, 9)))
+                self.wait_for(teller, state, 4, 302)
+            self.wait_for(teller, state, 3, 301)
+            self.assertEqual(self.ask(teller, "RELEASE"), struct.pack(">i", 1))
+            for key in range(300):
+                self.assertEqual(link.receive(), (5, key, RESULT, answer_to(key)))
+            self.assertEqual(other.receive(), (4, 7, RESULT, answer_to(7)))
+            self.wait_for(teller, state, 3, 0)
+
+    def wait_for(self, link: Link, query: str, *numbers: int) -> None:
+        """Until the only row of the answer is these numbers."""
+        wanted = b"".join(sized(struct.pack(">i", number)) for number in numbers)
+        end = time.monotonic() + 10
+        while not (body := self.ask(link, query)).endswith(wanted):
+            self.assertLess(time.monotonic(), end, body[-16:].hex())
+            time.sleep(0.01)
+
 
 class CheckTests(unittest.TestCase):
     """What is wrong does not count."""
@@ -274,13 +313,13 @@ class CheckTests(unittest.TestCase):
 
     def test_right(self) -> None:
         """The right sums pass."""
-        run.check_result("client", self.result(), POINT, 10)
+        check_result("client", self.result(), POINT, 10)
 
     def test_wrong(self) -> None:
         """Each other one is refused."""
         for name in ("requests", "total", "fingerprint"):
-            with self.subTest(name), self.assertRaisesRegex(run.BenchmarkError, f"client: {name} is"):
-                run.check_result("client", {**self.result(), name: 1}, POINT, 10)
+            with self.subTest(name), self.assertRaisesRegex(BenchmarkError, f"client: {name} is"):
+                check_result("client", {**self.result(), name: 1}, POINT, 10)
 
     def test_every_value_counts(self) -> None:
         """The fingerprint sees a change in any of the values."""
@@ -298,12 +337,12 @@ class CheckTests(unittest.TestCase):
     def test_wrong_values_void_the_run(self) -> None:
         """A whole run against a server whose answer is not the expected one ends with status 1."""
         script = (
-            "import answers, run, sys\n"
-            "write = run.write_answers\n"
+            "import harness, run, sys\n"
+            "write = harness.write_answers\n"
             "def tamper(path, statements):\n"
             "    write(path, statements)\n"
             "    path.write_bytes(path.read_bytes().replace(b'Ada Lovelace', b'Ada Lovelacf'))\n"
-            "run.write_answers = tamper\n"
+            "harness.write_answers = tamper\n"
             "sys.argv[1:] = ['--quick', '--clients', 'cassandra-driver', '--workloads', 'point-256']\n"
             "sys.exit(run.main())\n"
         )
@@ -312,6 +351,33 @@ class CheckTests(unittest.TestCase):
         )
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertIn("fingerprint is", done.stderr)
+
+
+class BoundTests(unittest.TestCase):
+    """A broken bound is called so, and comes first."""
+
+    def test_latency(self) -> None:
+        """The median counts, and it has to stay below the bound."""
+        part = "stream: release and allocate"
+        latencies = latency.Latencies(
+            {(part, "good", "request"): [0.5, 0.6, 9.0], (part, "bad", "request"): [0.2, 1.0, 1.0]}
+        )
+        broken, kept = latency.check_bounds(latencies)
+        self.assertIn(f"BROKEN {part}, bad: 1 µs", broken)
+        self.assertIn(f"kept {part}, good: 0.6 µs", kept)
+
+    def test_memory(self) -> None:
+        """The larger one of RSS and tracemalloc counts."""
+        for resident, traced, kept in ((20, 19, True), (21, 19, False), (19, 21, False)):
+            with self.subTest(resident=resident, traced=traced):
+                figures = memory.Memory(
+                    resident={"in flight": [resident * memory.MIB]},
+                    traced={"in flight": [traced * memory.MIB]},
+                    peak=[0],
+                    budget=None,
+                    build={},
+                )
+                self.assertEqual(memory.verdict(figures)[0], kept)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ the check of its last answer. The garbage collector is left as it is.
 from __future__ import annotations
 
 import json
+import os
 import platform
 import sys
 import time
@@ -109,6 +110,14 @@ class Load:
         """Give the job up."""
         self.end = 0
         self.finished(reason)
+
+
+def build_of_txcql() -> dict[str, object]:
+    """Which txcql runs in this process, for :func:`report`."""
+    import txcql
+
+    folder = os.path.dirname(os.path.abspath(txcql.__file__))
+    return {"txcql": txcql.__version__, "compiled": bool(txcql.wire.COMPILED), "folder": folder}
 
 
 def report(measured: dict[str, Any], **build: object) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
-from load import Job, Load, report
+from load import Job, Load, build_of_txcql, report
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
@@ -38,8 +37,7 @@ async def main(reactor: Any) -> None:
         load = Load(job, send_point if job.kind == "point" else send_page, end)
         load.start()
         await finished
-        folder = os.path.dirname(os.path.abspath(txcql.__file__))
-        report(load.measured, txcql=txcql.__version__, compiled=bool(txcql.wire.COMPILED), folder=folder)
+        report(load.measured, **build_of_txcql())
     finally:
         await session.close()
 

@@ -61,7 +61,7 @@ def make_ready(
     :returns: fires with the link; or closes it and fails with a :class:`~txcql.errors.CQLError`, or
         with what an authenticator raised.
     """
-    link.handshake = deferred = Deferred.fromCoroutine(handshake(link, settings, keyspace))
+    link.own.handshake = deferred = Deferred.fromCoroutine(handshake(link, settings, keyspace))
 
     def too_late() -> None:
         error = ConnectionLost(
@@ -74,13 +74,13 @@ def make_ready(
     timer = clock.callLater(settings.connect_timeout, too_late)
 
     def done(_: None) -> CQLProtocol:
-        link.handshake = None
+        link.own.handshake = None
         timer.cancel()
         link.handshake_done()
         return link
 
     def failed(failure: Failure) -> Failure:
-        link.handshake = None
+        link.own.handshake = None
         if timer.active():
             timer.cancel()
         error = failure.value
@@ -212,6 +212,10 @@ class EndpointConnector:
             self.stopConnecting()
         elif self._link is not None:
             self._link.close()
+
+    def another(self) -> EndpointConnector:
+        """A connector for one more connection of the same factory to the same endpoint."""
+        return EndpointConnector(self.endpoint, self.factory, self._clock, self._timeout)
 
     def getDestination(self) -> Any:
         """The endpoint."""

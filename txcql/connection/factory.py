@@ -11,7 +11,8 @@ from twisted.internet.protocol import ReconnectingClientFactory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from txcql.connection.connector import connect_error, make_ready
+from txcql.connection.connector import EndpointConnector, connect_error, make_ready
+from txcql.connection.linkowner import LinkListener
 from txcql.connection.protocol import CQLProtocol
 from txcql.errors import CQLError
 from txcql.settings import Settings
@@ -42,7 +43,7 @@ class SlotOwner(TypingProtocol):
 
 
 class CQLClientFactory(ReconnectingClientFactory):
-    """Keeps one link to one node alive.
+    """Keeps one link to one node alive; while it is replaced, the retiring one beside it.
 
     Attempts follow the reconnection policy instead of the stock schedule, which differs between
     Twisted's releases and lets its jitter pass the cap. The schedule begins anew when a link has
@@ -57,6 +58,10 @@ class CQLClientFactory(ReconnectingClientFactory):
     :param keyspace: tells the keyspace that new links shall be in.
     :param owner: hears of the link.
     :ivar link: the ready link, ``None`` without one.
+    :ivar retiring: the link that closes once another has taken its place, ``None`` without one.
+    :ivar listener: becomes the listener of each link that is made. If there is one, it has to call
+        :meth:`replace` for a link that retires; else that closes when nothing waits on it, and only
+        then is another one opened.
     """
 
     noisy = False
@@ -76,6 +81,8 @@ class CQLClientFactory(ReconnectingClientFactory):
         self.clock = cast(Any, clock)
         self._clock = clock
         self.link: CQLProtocol | None = None
+        self.retiring: CQLProtocol | None = None
+        self.listener: LinkListener | None = None
         self._settings = settings
         self._version = version
         self._make_delays = delays
@@ -85,6 +92,8 @@ class CQLClientFactory(ReconnectingClientFactory):
         self._last_immediate: float | None = None
         self._stable: IDelayedCall | None = None
         self._stopped = False
+        self._replace_next = False
+        self._old_connectors: set[Any] = set()
         self._on_stopped: list[Deferred[None]] = []
 
     # Twisted's side: the connector tells.
@@ -97,6 +106,7 @@ class CQLClientFactory(ReconnectingClientFactory):
     def buildProtocol(self, addr: IAddress | None) -> CQLProtocol:
         link = CQLProtocol(self.node, self._settings, self._clock, self._version)
         link.owner = self
+        link.listener = self.listener
         # connectionMade comes after this method: the handshake must wait for it.
         link.on_connected = lambda: self._connected(link)
         return link
@@ -106,7 +116,11 @@ class CQLClientFactory(ReconnectingClientFactory):
         self.retry(connector)
 
     def clientConnectionLost(self, connector: IConnector, unused_reason: Failure) -> None:
-        self.retry(connector)
+        if connector in self._old_connectors:
+            self._old_connectors.remove(connector)
+            self._fire_stopped()
+        else:
+            self.retry(connector)
 
     def retry(self, connector: IConnector | None = None) -> None:
         """Have another attempt after the schedule's next delay, unless stopped."""
@@ -126,10 +140,9 @@ class CQLClientFactory(ReconnectingClientFactory):
         if self._callID is not None and self._callID.active():
             self._callID.cancel()
         self._callID = None
-        if self._stable is not None and self._stable.active():
-            self._stable.cancel()
-        if self.connector is not None:
-            self.connector.disconnect()
+        self._cancel_stable()
+        for connector in self._connectors():
+            connector.disconnect()
 
     def stop(self) -> Deferred[None]:
         """Stop trying, and close the link.
@@ -139,9 +152,29 @@ class CQLClientFactory(ReconnectingClientFactory):
         stopped: Deferred[None] = Deferred()
         self._on_stopped.append(stopped)
         self.stopTrying()
-        if self.connector is None or self.connector.state == "disconnected":
-            self._fire_stopped()
+        self._fire_stopped()
         return stopped
+
+    def replace(self) -> None:
+        """Open another link in place of the one that is retiring.
+
+        That one is let go when the other one is ready. If a link retires beside it already, it has
+        to wait until that is gone.
+        """
+        link = self.link
+        if self._stopped or link is None or not link.retiring:
+            return
+        if self.retiring is not None:
+            self._replace_next = True
+            return
+        self.retiring, self.link = link, None
+        self._cancel_stable()
+        if link.answered:
+            self.resetDelay()
+        connector = cast(EndpointConnector, self.connector)
+        self._old_connectors.add(connector)
+        self.connector = connector.another()
+        self.retry()
 
     @property
     def next_attempt(self) -> float | None:
@@ -160,13 +193,13 @@ class CQLClientFactory(ReconnectingClientFactory):
 
     def snapshot(self) -> dict[str, Any]:
         """The state of the link, as plain data; ``next_reconnect`` in seconds from now."""
-        link = self.link
+        link = self.link or self.retiring
         due = self.next_attempt
         return {
-            "state": "connecting" if link is None else "open" if link.open else "draining",
+            "state": _state(link),
             "sent": link.sent if link is not None else 0,
             "orphans": link.streams.orphans if link is not None else 0,
-            "paused": link.paused if link is not None else False,
+            "paused": link is not None and (link.paused or link.responses_held),
             "high": self._settings.high_mark,
             "low": self._settings.low_mark,
             "next_reconnect": max(0.0, due - self._clock.seconds()) if due is not None else None,
@@ -182,13 +215,27 @@ class CQLClientFactory(ReconnectingClientFactory):
         self._owner.link_draining(link)
 
     def link_lost(self, link: CQLProtocol, error: CQLError) -> None:
+        if link is self.retiring:
+            self.retiring = None
+            self._tell_down(link, error)
+            if self._replace_next:
+                self._replace_next = False
+                self.replace()
+            return
         if link.answered:
             self.resetDelay()
         self._down(link, error)
 
     # Inside.
 
+    def _connectors(self) -> list[Any]:
+        current = [self.connector] if self.connector is not None else []
+        return [*current, *self._old_connectors]
+
     def _fire_stopped(self) -> None:
+        """Tell who waits for the end, if no connection is left."""
+        if any(connector.state != "disconnected" for connector in self._connectors()):
+            return
         waiting, self._on_stopped = self._on_stopped, []
         for stopped in waiting:
             stopped.callback(None)
@@ -230,6 +277,8 @@ class CQLClientFactory(ReconnectingClientFactory):
         self.link = link
         self._stable = self._clock.callLater(STABLE_AFTER, self.resetDelay)
         self._owner.link_ready(self, link)
+        if self.retiring is not None:
+            self.retiring.let_go()
 
     def _not_ready(self, failure: Failure) -> None:
         # The link has told its owner; a defect of an authenticator has a traceback to show.
@@ -237,12 +286,26 @@ class CQLClientFactory(ReconnectingClientFactory):
             log.failure("{node}: the handshake failed", failure, node=self.node)
 
     def _down(self, link: CQLProtocol | None, error: CQLError) -> None:
+        self._cancel_stable()
+        self.link = None
+        self._tell_down(link, error)
+
+    def _cancel_stable(self) -> None:
         if self._stable is not None and self._stable.active():
             self._stable.cancel()
-        self.link = None
+
+    def _tell_down(self, link: CQLProtocol | None, error: CQLError) -> None:
         if not self._stopped:
             log.info("{node}: {error}", node=self.node, error=error)
         self._owner.link_down(self, link, error)
 
     def __repr__(self) -> str:
         return f"<CQLClientFactory {self.node} {self.link!r}>"
+
+
+def _state(link: CQLProtocol | None) -> str:
+    if link is None:
+        return "connecting"
+    if link.retiring:
+        return "retiring"
+    return "open" if link.open else "draining"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from txcql.connection.pendingrequest import PendingRequest
 
-__all__ = ["MAX_STREAMS", "ORPHANED", "UNKNOWN", "StreamManager"]
+__all__ = ["HEARTBEAT", "MAX_STREAMS", "ORPHANED", "OWN_STREAM", "UNKNOWN", "StreamManager"]
 
 MAX_STREAMS = 32768
 """Stream ids of a link, of protocol v3 and later. Id 0 is the link's own."""
+
+OWN_STREAM = 0
+"""The id for what the link itself asks."""
 
 
 class _Mark(PendingRequest):
@@ -19,6 +22,7 @@ class _Mark(PendingRequest):
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.untimed = True
 
     def __repr__(self) -> str:
         return self.name
@@ -26,6 +30,9 @@ class _Mark(PendingRequest):
 
 ORPHANED = _Mark("ORPHANED")
 """The outcome of a stream whose request is not waiting any more: its answer is dropped."""
+
+HEARTBEAT = _Mark("HEARTBEAT")
+"""What is on the link's own stream while a heartbeat is unanswered."""
 
 UNKNOWN = _Mark("UNKNOWN")
 """The outcome of a stream that is not in use: the peer violates the protocol."""
@@ -41,15 +48,16 @@ class StreamManager:
     :param allocation: ``"pooled"`` hands out the id that was freed last, ``"sequential"`` the next
         one in 1, 2, 3 … that is free, wrapping around.
     :param limit: the highest id.
-    :ivar waiting: stream id -> request or :data:`ORPHANED`, in the order in which they were sent.
-    :ivar orphans: how many of them are orphans.
+    :ivar waiting: stream id -> request, :data:`ORPHANED` or :data:`HEARTBEAT`; those with a read
+        timeout are in the order in which they were sent.
+    :ivar orphaned: stream id of each orphan -> when it became one, oldest first.
     """
 
-    __slots__ = ("_free", "_last", "_limit", "_sequential", "orphans", "waiting")
+    __slots__ = ("_free", "_last", "_limit", "_sequential", "orphaned", "waiting")
 
     def __init__(self, allocation: str = "pooled", limit: int = MAX_STREAMS - 1) -> None:
         self.waiting: dict[int, PendingRequest] = {}
-        self.orphans = 0
+        self.orphaned: dict[int, float] = {}
         self._sequential = allocation == "sequential"
         self._limit = limit
         self._free: list[int] = []
@@ -58,6 +66,16 @@ class StreamManager:
     def __len__(self) -> int:
         """Ids in use, orphans included."""
         return len(self.waiting)
+
+    @property
+    def orphans(self) -> int:
+        """Ids whose requests wait no more."""
+        return len(self.orphaned)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request waits."""
+        return len(self.waiting) == len(self.orphaned) + (OWN_STREAM in self.waiting)
 
     @property
     def exhausted(self) -> bool:
@@ -91,28 +109,45 @@ class StreamManager:
             if not self._sequential:
                 self._free.append(stream)
             if request is ORPHANED:
-                self.orphans -= 1
+                del self.orphaned[stream]
         return request
 
-    def orphan(self, stream: int) -> None:
+    def orphan(self, stream: int, now: float) -> None:
         """Leave an id busy, its request not waiting any more.
 
+        :param now: the time, in seconds.
         :raises LookupError: no request waits on that id.
         """
-        if self.waiting.get(stream, ORPHANED) is ORPHANED:
+        if isinstance(self.waiting.get(stream, UNKNOWN), _Mark):
             raise LookupError(f"no request waits on stream {stream}")
         self.waiting[stream] = ORPHANED
-        self.orphans += 1
+        self.orphaned[stream] = now
+
+    def begin_heartbeat(self) -> bool:
+        """Take the link's own stream; false if it is busy."""
+        if OWN_STREAM in self.waiting:
+            return False
+        self.waiting[OWN_STREAM] = HEARTBEAT
+        return True
+
+    def end_heartbeat(self) -> bool:
+        """Free the link's own stream; false if it was not busy."""
+        return self.waiting.pop(OWN_STREAM, None) is not None
+
+    def put_last(self, streams: Iterable[int]) -> None:
+        """Move what has no read timeout behind the requests that have one."""
+        for stream in streams:
+            self.waiting[stream] = self.waiting.pop(stream)
 
     def requests(self) -> Iterator[PendingRequest]:
-        """The requests that wait, oldest first, without orphans."""
-        return (request for request in self.waiting.values() if request is not ORPHANED)
+        """The requests that wait, without orphans and heartbeats."""
+        return (request for request in self.waiting.values() if not isinstance(request, _Mark))
 
     def clear(self) -> list[PendingRequest]:
-        """Forget everything, because the link is gone: the requests that waited, oldest first."""
+        """Forget everything, because the link is gone: the requests that waited."""
         waiting = list(self.requests())
         self.waiting = {}
-        self.orphans = 0
+        self.orphaned = {}
         return waiting
 
     def _next_in_sequence(self) -> int:

@@ -13,13 +13,14 @@ class WriteBuffer:
     """Gathers frames and writes them to the transport once per reactor turn.
 
     It flushes when it is full, when told to, at the end of a :meth:`hold`, and else at the
-    beginning of the next turn.
+    beginning of the next turn; but not while the transport takes no more.
 
     :param codec: makes the bytes; in v5, frames gathered together share segments.
-    :param transport: takes them.
     :param clock: runs the flush of the next turn.
     :param capacity: bytes after which a flush does not wait.
+    :ivar transport: takes them; to be set before anything is written.
     :ivar size: bytes gathered and not yet written.
+    :ivar paused: whether the transport takes no more for now.
     """
 
     __slots__ = (
@@ -29,16 +30,21 @@ class WriteBuffer:
         "_codec",
         "_holding",
         "_pieces",
-        "_transport",
+        "_seconds",
         "_written",
+        "paused",
         "size",
+        "transport",
     )
 
-    def __init__(self, codec: FrameCodec, transport: ITransport, clock: IReactorTime, capacity: int) -> None:
+    transport: ITransport
+
+    def __init__(self, codec: FrameCodec, clock: IReactorTime, capacity: int) -> None:
         self.size = 0
+        self.paused = False
         self._codec = codec
-        self._transport = transport
         self._clock = clock
+        self._seconds = clock.seconds
         self._capacity = capacity
         self._pieces: list[bytes] = []
         self._written: list[float | None] = [None]
@@ -60,15 +66,24 @@ class WriteBuffer:
         return written
 
     def flush(self) -> None:
-        """Write what is gathered."""
-        if not self._pieces:
+        """Write what is gathered, if the transport takes it."""
+        if not self._pieces or self.paused:
             return
         pieces = self._pieces
         self._pieces = []
         self.size = 0
-        self._written[0] = self._clock.seconds()
+        self._written[0] = self._seconds()
         self._written = [None]
-        self._transport.write(self._codec.join(pieces))
+        self.transport.write(self._codec.join(pieces))
+
+    def pause(self) -> None:
+        """The transport takes no more."""
+        self.paused = True
+
+    def resume(self) -> None:
+        """The transport takes more: write what has been gathered meanwhile."""
+        self.paused = False
+        self.flush()
 
     def hold(self) -> None:
         """Let frames gather until :meth:`release`."""

@@ -7,7 +7,7 @@ likes with :meth:`Peer.answer`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
@@ -15,9 +15,12 @@ from twisted.internet.interfaces import ITCPTransport
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from txcql.connection.connector import make_ready
+from txcql.connection.heartbeat import Heartbeat
+from txcql.connection.linkowner import LinkListener
 from txcql.connection.pendingrequest import PendingRequest
 from txcql.connection.protocol import CQLProtocol
 from txcql.errors import CQLError, ServerError
@@ -26,7 +29,19 @@ from txcql.wire import constants, responsewriter
 from txcql.wire.frames import Frame, FrameCodec
 from txcql.wire.requestreader import Query, Request, Startup, read_request
 
-__all__ = ["NODE", "OFFERED", "Owner", "Peer", "RecordedRequest", "TCPTransport", "outcome", "ready_link"]
+__all__ = [
+    "NODE",
+    "OFFERED",
+    "LinkTestCase",
+    "Listener",
+    "Owner",
+    "Peer",
+    "RecordedRequest",
+    "TCPTransport",
+    "outcome",
+    "ready_link",
+    "timers",
+]
 
 NODE = "10.0.0.1:9042"
 
@@ -103,6 +118,29 @@ class Owner:
 
     def link_lost(self, link: CQLProtocol, error: CQLError) -> None:
         self.heard.append(error)
+
+
+class Listener:
+    """Hears what goes wrong with links.
+
+    :param actions: what else is done where it hears of something, by the name of that.
+    :ivar heard: what it was told, in order.
+    """
+
+    def __init__(self, **actions: Callable[[CQLProtocol], object]) -> None:
+        self.heard: list[str] = []
+        self._actions = actions
+
+    def __getattr__(self, name: str) -> Callable[[CQLProtocol], None]:
+        if not hasattr(LinkListener, name):
+            raise AttributeError(name)
+
+        def told(link: CQLProtocol) -> None:
+            self.heard.append(name)
+            if name in self._actions:
+                self._actions[name](link)
+
+        return told
 
 
 class RecordedRequest(PendingRequest):
@@ -238,6 +276,13 @@ def outcome(deferred: Deferred[Any]) -> list[Any]:
     return found
 
 
+def timers(clock: Clock) -> list[float]:
+    """When each timer of a clock is due, first the next; but not those for the heartbeats of links."""
+    calls: Any = clock.getDelayedCalls()
+    owners = [(call, getattr(call.func, "__self__", None)) for call in calls]
+    return [call.getTime() for call, owner in owners if not isinstance(owner, Heartbeat)]
+
+
 def ready_link(
     clock: Clock, version: int = 5, owner: Owner | None = None, **settings: Any
 ) -> tuple[CQLProtocol, Peer]:
@@ -252,3 +297,50 @@ def ready_link(
     peer.started()
     assert ready == [link], ready
     return link, peer
+
+
+class LinkTestCase(SynchronousTestCase):
+    """A ready v5 link with an owner.
+
+    :cvar settings: those of each link.
+    """
+
+    settings: ClassVar[dict[str, Any]] = {}
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.open_link()
+
+    def open_link(self, version: int = 5, **settings: Any) -> None:
+        """Open another link in place of the one there is."""
+        self.owner = Owner()
+        self.link, self.peer = ready_link(self.clock, version, self.owner, **{**self.settings, **settings})
+        self.owner.heard.clear()
+
+    def listen(self, **actions: Callable[[CQLProtocol], object]) -> list[str]:
+        """Give the link a listener; what that hears."""
+        listener = Listener(**actions)
+        self.link.listener = listener
+        return listener.heard
+
+    def send(self, count: int = 1, untimed: bool = False) -> list[RecordedRequest]:
+        """Send so many requests."""
+        requests = [RecordedRequest(b"body", untimed=untimed) for _ in range(count)]
+        for request in requests:
+            self.link.send(request)
+        return requests
+
+    def send_now(self, count: int = 1, untimed: bool = False) -> list[RecordedRequest]:
+        """Send so many requests, and let the turn end."""
+        requests = self.send(count, untimed)
+        self.clock.advance(0)
+        return requests
+
+    def assertClosed(self, text: str) -> CQLError:
+        """The link is being closed, and its owner has been told why, once."""
+        self.assertTrue(self.link.closed)
+        self.assertIn("lose", self.peer.transport.done)
+        (error,) = (heard for heard in self.owner.heard if isinstance(heard, CQLError))
+        self.assertEqual(str(error), text)
+        self.assertIs(self.link.error, error)
+        return error

@@ -28,7 +28,7 @@ from txcql.connection.connector import EndpointConnector, connect_error, open_li
 from txcql.connection.protocol import CQLProtocol
 from txcql.errors import AuthenticationFailed, ConnectionLost, CQLError, NameResolutionError
 from txcql.settings import Settings
-from txcql.test.links import NODE, Peer, outcome
+from txcql.test.links import NODE, Peer, outcome, timers
 
 
 def make_link(clock: Any) -> CQLProtocol:
@@ -103,7 +103,7 @@ class OpenLinkTests(SynchronousTestCase):
         peer.supported()
         peer.started()
         self.clock.advance(0)
-        self.assertEqual((self.outcome, self.clock.getDelayedCalls()), ([self.link], []))
+        self.assertEqual((self.outcome, timers(self.clock)), ([self.link], []))
 
     def test_refused(self) -> None:
         self.endpoint.attempts[0].errback(ConnectionRefusedError())

@@ -20,7 +20,7 @@ from txcql.connection.protocol import CQLProtocol
 from txcql.errors import AuthenticationFailed, ConnectionLost, CQLError, InvalidRequest, ServerProtocolError
 from txcql.policies.reconnection import ExponentialReconnectionPolicy
 from txcql.settings import Settings
-from txcql.test.links import NODE, Peer, RecordedRequest, outcome
+from txcql.test.links import NODE, Listener, Peer, RecordedRequest, outcome
 from txcql.wire import constants, responsewriter
 
 
@@ -390,6 +390,197 @@ class StopTests(SlotTestCase):
         self.refuse()
         self.successResultOf(found[0])
         self.assertStopped()
+
+
+class ReplaceTests(SlotTestCase):
+    """A link that retires: another one is opened before it closes."""
+
+    def setUp(self) -> None:
+        self.begin()
+
+    def begin(self, **settings: Any) -> None:
+        """A ready link, and a listener of the slot."""
+        settings = {"max_orphans_per_connection": 2, "heartbeat_interval": 1e6, **settings}
+        self.make(**settings)
+        self.listener = Listener()
+        self.slot.listener = self.listener
+        self.old = self.make_ready()
+
+    def retire(self, peer: Peer) -> RecordedRequest:
+        """The link of this peer has too many orphans, and a request that waits."""
+        requests = [RecordedRequest(untimed=True) for _ in range(3)]
+        for request in requests:
+            peer.link.send(request)
+        for request in requests[:2]:
+            request.withdraw()
+        return requests[2]
+
+    def test_opened_first(self) -> None:
+        """Both are there until the last answer; nothing fails."""
+        waiting = self.retire(self.old)
+        self.assertEqual(self.listener.heard, ["link_retiring"])
+        self.assertEqual((self.slot.link, self.slot.snapshot()["state"]), (self.old.link, "retiring"))
+        self.slot.replace()
+        self.assertEqual((self.slot.link, self.slot.retiring), (None, self.old.link))
+        self.reactor.advance(0)
+        self.assertEqual(self.attempts, 2)
+        new = self.make_ready()
+        self.assertEqual(self.owner.ready, [self.old.link, new.link])
+        self.assertEqual((self.slot.link, self.slot.snapshot()["state"]), (new.link, "open"))
+        self.assertFalse(self.old.link.closed)
+        self.old.answer(waiting.stream)
+        self.assertEqual((len(waiting.outcomes), self.old.link.closed), (1, True))
+        self.assertEqual((self.owner.ready, self.slot.retiring), ([new.link], None))
+        self.assertEqual(str(self.owner.errors[0]), f"{NODE}: replaced, having 2 orphaned streams")
+        self.old.hang_up()
+        self.reactor.advance(100)
+        self.assertEqual((self.attempts, self.slot.link), (2, new.link))
+
+    def test_the_old_one_waits_for_the_new_one(self) -> None:
+        """Though nothing waits on it any more."""
+        waiting = self.retire(self.old)
+        self.slot.replace()
+        self.old.answer(waiting.stream)
+        self.reactor.advance(0)
+        self.refuse()
+        self.assertFalse(self.old.link.closed)
+        self.assertEqual(self.owner.ready, [self.old.link])
+        self.reactor.advance(1)
+        new = self.make_ready()
+        self.assertEqual((self.old.link.closed, self.owner.ready), (True, [new.link]))
+
+    def test_without_a_listener(self) -> None:
+        """The other one is opened when the old one is gone."""
+        self.old.link.listener = None
+        waiting = self.retire(self.old)
+        self.reactor.advance(1)
+        self.assertEqual(self.attempts, 1)
+        self.old.answer(waiting.stream)
+        self.assertTrue(self.old.link.closed)
+        self.old.hang_up()
+        self.reactor.advance(0)
+        self.assertEqual(self.attempts, 2)
+
+    def test_by_the_schedule(self) -> None:
+        """A node whose links retire again and again is not connected to without any wait each time."""
+        found = []
+        peer = self.old
+        for _ in range(4):
+            waiting = self.retire(peer)
+            self.slot.replace()
+            due = self.slot.next_attempt
+            assert due is not None
+            found.append(due - self.reactor.seconds())
+            self.reactor.advance(found[-1])
+            new = self.make_ready()
+            peer.answer(waiting.stream)
+            peer.hang_up()
+            peer = new
+        self.assertEqual(found, [0, 1, 2, 4])
+
+    def test_a_link_that_has_answered(self) -> None:
+        """Its schedule begins anew."""
+        self.old.hang_up()
+        self.reactor.advance(0)
+        self.waits(3)
+        self.old = self.make_ready()
+        request = RecordedRequest()
+        self.old.link.send(request)
+        self.old.answer(request.stream)
+        self.reactor.advance(9)
+        self.retire(self.old)
+        self.slot.replace()
+        self.assertEqual(self.slot.next_attempt, self.reactor.seconds())
+
+    def test_nothing_to_replace(self) -> None:
+        """A good link, a link that is not there, a slot that is stopped."""
+        self.slot.replace()
+        self.assertEqual((self.slot.link, self.slot.retiring), (self.old.link, None))
+        self.retire(self.old)
+        self.slot.replace()
+        self.slot.replace()
+        self.reactor.advance(0)
+        self.assertEqual(self.attempts, 2)
+        self.slot.stopTrying()
+        self.slot.replace()
+        self.assertIsNone(self.slot.next_attempt)
+
+    def test_the_old_one_is_lost_first(self) -> None:
+        """The attempt under way goes on; no second one is made."""
+        waiting = self.retire(self.old)
+        self.slot.replace()
+        self.reactor.advance(0)
+        self.old.hang_up()
+        self.assertEqual(len(waiting.outcomes), 1)
+        self.assertEqual((self.slot.retiring, self.owner.ready), (None, []))
+        new = self.make_ready()
+        self.assertEqual((self.owner.ready, self.attempts), ([new.link], 2))
+
+    def test_the_new_one_is_lost_first(self) -> None:
+        """It is reconnected, beside the old one."""
+        self.retire(self.old)
+        self.slot.replace()
+        self.reactor.advance(0)
+        self.make_ready().hang_up()
+        self.assertEqual((self.owner.ready, self.old.link.closed), ([self.old.link], False))
+        self.reactor.advance(1)
+        self.assertEqual(self.attempts, 3)
+
+    def test_one_beside_it_at_most(self) -> None:
+        """A second one that retires waits until the first is gone."""
+        first = self.retire(self.old)
+        self.slot.replace()
+        self.reactor.advance(0)
+        middle = self.make_ready()
+        second = self.retire(middle)
+        self.slot.replace()
+        self.reactor.advance(60)
+        self.assertEqual((self.attempts, self.slot.link), (2, middle.link))
+        self.old.answer(first.stream)
+        self.assertEqual((self.slot.link, self.slot.retiring), (None, middle.link))
+        self.old.hang_up()
+        self.reactor.advance(60)
+        self.assertEqual(self.attempts, 3)
+        last = self.make_ready()
+        middle.answer(second.stream)
+        self.assertEqual(self.owner.ready, [last.link])
+
+    def test_stopped(self) -> None:
+        """It fires when neither connection is left."""
+        self.retire(self.old)
+        self.slot.replace()
+        self.reactor.advance(0)
+        new = self.make_ready()
+        stopped = outcome(self.slot.stop())
+        self.assertTrue(self.old.link.closed and new.link.closed)
+        new.hang_up()
+        self.assertEqual(stopped, [])
+        self.old.hang_up()
+        self.assertEqual((stopped, self.reactor.getDelayedCalls()), ([None], []))
+        self.reactor.advance(100)
+        self.assertEqual(self.attempts, 2)
+
+    def test_stopped_before_the_new_one(self) -> None:
+        """While it connects, and while it waits to."""
+        for refused in (False, True):
+            self.begin()
+            self.retire(self.old)
+            self.slot.replace()
+            self.reactor.advance(0)
+            if refused:
+                self.refuse()
+            stopped = outcome(self.slot.stop())
+            self.assertEqual(stopped, [])
+            self.old.hang_up()
+            self.assertEqual((stopped, self.reactor.getDelayedCalls()), ([None], []))
+
+    def test_snapshot(self) -> None:
+        """The retiring one is shown until the other is there."""
+        self.retire(self.old)
+        self.slot.replace()
+        shown = self.slot.snapshot()
+        self.assertEqual((shown["state"], shown["next_reconnect"]), ("retiring", 0.0))
+        self.assertEqual((shown["sent"], shown["orphans"]), (3, 2))
 
 
 class LinkTests(SlotTestCase):

@@ -26,7 +26,7 @@ from txcql.errors import (
 )
 from txcql.interfaces import IAuthenticator
 from txcql.settings import Settings
-from txcql.test.links import NODE, OFFERED, Owner, Peer, RecordedRequest, outcome
+from txcql.test.links import NODE, OFFERED, Owner, Peer, RecordedRequest, outcome, timers
 from txcql.wire import constants, responsewriter
 from txcql.wire.frames import pack_header
 from txcql.wire.requestreader import AuthResponse
@@ -57,7 +57,7 @@ class HandshakeTestCase(SynchronousTestCase):
         self.clock.advance(0)
         self.assertEqual(self.outcome, [self.link])
         self.assertTrue(self.link.open)
-        self.assertEqual((self.owner.heard, self.clock.getDelayedCalls()), (["open"], []))
+        self.assertEqual((self.owner.heard, timers(self.clock)), (["open"], []))
         request = RecordedRequest()
         self.link.send(request)
         self.clock.advance(0)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
-from hypothesis import given, strategies as st
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IPushProducer
 from twisted.internet.task import Clock
@@ -13,8 +12,9 @@ from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from txcql.connection.pendingrequest import DeferredRequest
-from txcql.connection.protocol import ABORT_AFTER, CQLProtocol, link_error
+from txcql.connection.closing import ABORT_AFTER
+from txcql.connection.ownstream import OwnStream
+from txcql.connection.protocol import CQLProtocol, link_error
 from txcql.errors import (
     NOT_SENT,
     SENT,
@@ -28,51 +28,23 @@ from txcql.errors import (
     ServerProtocolError,
 )
 from txcql.settings import Settings
-from txcql.test.examples import examples
-from txcql.test.links import NODE, Owner, Peer, RecordedRequest, TCPTransport, outcome, ready_link
+from txcql.test.links import (
+    NODE,
+    LinkTestCase,
+    Peer,
+    RecordedRequest,
+    TCPTransport,
+    outcome,
+    ready_link,
+    timers,
+)
 from txcql.wire import constants, responsewriter
 from txcql.wire.events import StatusChange
 from txcql.wire.frames import Frame
 from txcql.wire.requestreader import Query
-from txcql.wire.responses import SetKeyspace, Void
+from txcql.wire.responses import Void
 
 LINKS = [(3, None), (3, "lz4"), (4, None), (4, "lz4"), (4, "snappy"), (5, None), (5, "lz4")]
-
-
-class LinkTestCase(SynchronousTestCase):
-    """A ready v5 link with an owner."""
-
-    def setUp(self) -> None:
-        self.clock = Clock()
-        self.open_link()
-
-    def open_link(self, version: int = 5, **settings: object) -> None:
-        """Open another link in place of the one there is."""
-        self.owner = Owner()
-        self.link, self.peer = ready_link(self.clock, version, self.owner, **settings)
-        self.owner.heard.clear()
-
-    def send(self, count: int = 1, untimed: bool = False) -> list[RecordedRequest]:
-        """Send so many requests."""
-        requests = [RecordedRequest(b"body", untimed=untimed) for _ in range(count)]
-        for request in requests:
-            self.link.send(request)
-        return requests
-
-    def send_now(self, count: int = 1, untimed: bool = False) -> list[RecordedRequest]:
-        """Send so many requests, and let the turn end."""
-        requests = self.send(count, untimed)
-        self.clock.advance(0)
-        return requests
-
-    def assertClosed(self, text: str) -> CQLError:
-        """The link is being closed, and its owner has been told why, once."""
-        self.assertTrue(self.link.closed)
-        self.assertIn("lose", self.peer.transport.done)
-        (error,) = (heard for heard in self.owner.heard if isinstance(heard, CQLError))
-        self.assertEqual(str(error), text)
-        self.assertIs(self.link.error, error)
-        return error
 
 
 class AnswerTests(LinkTestCase):
@@ -289,6 +261,9 @@ class AskTests(LinkTestCase):
 class ReadTimeoutTests(LinkTestCase):
     """A node that does not answer in time."""
 
+    # The node is silent on purpose, for longer than heartbeats allow.
+    settings: ClassVar[dict[str, Any]] = {"heartbeat_timeout": 1e6}
+
     def test_read_timeout(self) -> None:
         """The request fails as sent, its stream stays busy, and its late answer is nobody's."""
         (request,) = self.send_now()
@@ -344,7 +319,7 @@ class ReadTimeoutTests(LinkTestCase):
         for _ in range(5):
             (request,) = self.send_now()
             request.on_outcome = lambda: found.append(self.clock.seconds())
-            self.assertEqual(len(self.clock.getDelayedCalls()), 1)
+            self.assertEqual(len(timers(self.clock)), 1)
             self.clock.advance(0.5)
         self.clock.pump([0.25] * 40)
         self.assertEqual(found, [5.0, 5.5, 6.0, 6.5, 7.0])
@@ -449,10 +424,16 @@ class FlowTests(LinkTestCase):
         self.assertEqual(self.owner.heard, ["draining", "open"])
 
     def test_within_one_read(self) -> None:
-        """The mark is looked at after each answer, so that the queue moves while others are read."""
+        """The mark is looked at after each answer, so that the queue moves while others are read.
+
+        They are more than one turn takes.
+        """
         requests = self.send_now(819)
         self.peer.send(b"".join(self.peer.frame(request.stream) for request in requests))
+        self.assertEqual(self.owner.heard, ["draining"])
+        self.clock.advance(0)
         self.assertEqual(self.owner.heard, ["draining", "open"])
+        self.assertEqual(self.link.sent, 0)
 
     def test_orphans_count_as_sent(self) -> None:
         self.open_link(max_requests_per_connection=10)
@@ -508,57 +489,6 @@ class FlowTests(LinkTestCase):
         self.assertEqual(self.owner.heard, ["draining"])
         self.peer.break_down()
         self.assertEqual(request.error.delivery, UNKNOWN)
-
-
-class RetirementTests(LinkTestCase):
-    """A link with too many orphans is given no work, and closes when its last request is answered."""
-
-    def setUp(self) -> None:
-        self.clock = Clock()
-        self.open_link(max_orphans_per_connection=3)
-
-    def test_closes_with_its_last_answer(self) -> None:
-        requests = self.send_now(5)
-        for request in requests[:2]:
-            request.withdraw()
-        self.assertTrue(self.link.open)
-        requests[2].withdraw()
-        self.assertEqual((self.link.open, self.owner.heard), (False, ["draining"]))
-        self.peer.answer(requests[3].stream)
-        self.assertFalse(self.link.closed)
-        self.peer.answer(requests[4].stream)
-        self.assertClosed(f"{NODE}: replaced, having 3 orphaned streams")
-        self.assertEqual([len(request.outcomes) for request in requests], [0, 0, 0, 1, 1])
-
-    def test_closes_when_nobody_waits(self) -> None:
-        for request in self.send_now(3):
-            request.withdraw()
-        self.assertClosed(f"{NODE}: replaced, having 3 orphaned streams")
-
-    def test_a_silent_node(self) -> None:
-        """When its last request expires, nothing holds the link."""
-        requests = self.send_now(4)
-        self.clock.advance(5)
-        self.assertTrue(self.link.closed)
-        self.assertEqual([type(request.error) for request in requests], [RequestTimeout] * 4)
-        self.peer.break_down()
-        self.assertEqual(self.clock.getDelayedCalls(), [])
-
-    def test_orphans_that_are_answered_do_not_count(self) -> None:
-        """What counts is how many there are at once."""
-        self.send_now()
-        for _ in range(10):
-            (request,) = self.send_now()
-            request.withdraw()
-            self.peer.answer(request.stream)
-        self.assertTrue(self.link.open)
-
-    def test_late_answers_do_not_bring_it_back(self) -> None:
-        requests = self.send_now(4)
-        for request in requests[1:]:
-            request.withdraw()
-        self.peer.answer(requests[1].stream)
-        self.assertEqual((self.link.streams.orphans, self.link.open), (2, False))
 
 
 class LossTests(LinkTestCase):
@@ -674,12 +604,12 @@ class CloseTests(LinkTestCase):
     def test_broken_after_it(self) -> None:
         """What is wrong with a link that is closed already is told to nobody."""
 
-        def close_and_complain(frame: Frame) -> None:
+        def close_and_complain(own: OwnStream, frame: Frame) -> None:
             self.link.close()
-            raise ProtocolError("an event that nobody understands")
+            raise ProtocolError("an answer that nobody understands")
 
-        self.link.on_event = close_and_complain
-        self.peer.answer(constants.EVENT_STREAM, constants.EVENT, b"")
+        self.patch(OwnStream, "received", close_and_complain)
+        self.peer.answer(0)
         self.assertClosed(f"{NODE}: the link was closed")
 
     def test_aborted(self) -> None:
@@ -760,62 +690,3 @@ class TransportTests(SynchronousTestCase):
         Peer(link, transport=TCPTransport()).connect()
         self.assertEqual(found, ["connected"])
         self.assertEqual(repr(link), f"<CQLProtocol {NODE} v5 connecting sent=0 orphans=0>")
-
-
-class WalkTests(SynchronousTestCase):
-    """Any history of a link."""
-
-    @examples
-    @given(
-        st.sampled_from(LINKS),
-        st.lists(
-            st.tuples(
-                st.sampled_from(["send", "send", "turn", "answer", "cancel", "time"]), st.integers(0, 99)
-            ),
-            max_size=60,
-        ),
-        st.sampled_from(["hang up", "close", "break the protocol"]),
-    )
-    def test_exactly_once(self, kind: tuple[int, str | None], steps: list[tuple[str, int]], end: str) -> None:
-        """Each Deferred fires once, with its own answer or a reason why there is none."""
-        version, compression = kind
-        clock = Clock()
-        link, peer = ready_link(clock, version, compression=compression, max_orphans_per_connection=5)
-        fired: list[tuple[int, bool]] = []
-        asked: list[tuple[DeferredRequest, Deferred[object]]] = []
-        unanswered: list[Frame] = []
-
-        def check(result: object, number: int) -> None:
-            mine = not isinstance(result, SetKeyspace) or result.keyspace == f"SELECT {number}"
-            fired.append((number, mine))
-
-        for step, choice in steps:
-            if link.closed:
-                break
-            if step == "send":
-                number = len(asked)
-                body = b"SELECT %d" % number
-                request = DeferredRequest(constants.QUERY, body, NODE)
-                link.send(request)
-                asked.append((request, request.deferred.addBoth(check, number)))
-            elif step == "turn":
-                clock.advance(0)
-                unanswered += peer.requests()
-            elif step == "answer" and unanswered:
-                frame = unanswered.pop(choice % len(unanswered))
-                peer.answer(frame.stream, body=responsewriter.set_keyspace(frame.body.decode()))
-            elif step == "cancel" and asked:
-                asked[choice % len(asked)][1].cancel()
-            elif step == "time":
-                clock.advance(choice / 30)
-                unanswered += peer.requests()
-        if end == "hang up" or link.closed:
-            peer.hang_up()
-        elif end == "close":
-            link.close()
-            peer.hang_up()
-        else:
-            peer.answer(30000)
-            peer.break_down()
-        self.assertEqual(sorted(fired), [(number, True) for number in range(len(asked))])
-        self.assertEqual((link.sent, link.request_bytes, clock.getDelayedCalls()), (0, 0, []))

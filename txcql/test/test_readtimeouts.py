@@ -28,7 +28,7 @@ class Watch:
         self.timeouts = ReadTimeouts(self.streams, self.clock, timeout, self.expire)
 
     def expire(self, request: PendingRequest) -> None:
-        self.streams.orphan(request.stream)
+        self.streams.orphan(request.stream, self.clock.seconds())
         self.expired.append((request, self.clock.seconds()))
 
     def send(self, written: float | None = None, untimed: bool = False) -> RecordedRequest:
@@ -111,6 +111,48 @@ class ReadTimeoutsTests(SynchronousTestCase):
         self.clock.pump([1] * 20)
         self.assertEqual([time for _, time in self.watch.expired], [5.0, 6.0])
         self.assertEqual(self.watch.streams.orphans, 2)
+
+    def test_others_are_met_once(self) -> None:
+        """What has no read timeout is behind the others from then on: no sweep walks over it again."""
+        for number in range(1000):
+            request = self.watch.send(untimed=number % 2 == 0)
+            if number % 2:
+                self.watch.streams.orphan(request.stream, 0.0)
+        timed = []
+        for _ in range(10):
+            timed.append(self.watch.send())
+            self.clock.advance(0.25)
+        self.assertEqual(list(self.watch.streams.waiting)[:2], [1, 2])
+        self.clock.advance(2.5)
+        for number in range(10):
+            self.assertEqual([request for request, _ in self.watch.expired], timed[: number + 1])
+            # The one that has just expired is an orphan by now; behind it are those to come.
+            streams = [request.stream for request in timed[number:]]
+            self.assertEqual(list(self.watch.streams.waiting)[: 10 - number], streams)
+            self.clock.advance(0.25)
+
+    def test_only_others(self) -> None:
+        """When nothing has a read timeout, there is no timer."""
+        for _ in range(3):
+            self.watch.send(untimed=True)
+        self.clock.advance(5)
+        self.assertFalse(self.watch.timeouts.armed)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_held(self) -> None:
+        """While we do not read none expires; then all that had been written has its time anew."""
+        first = self.watch.send()
+        self.clock.advance(4)
+        self.watch.timeouts.hold()
+        second = self.watch.send()
+        self.clock.pump([1] * 16)
+        self.assertEqual(self.watch.expired, [])
+        self.watch.timeouts.go_on()
+        self.watch.timeouts.go_on()
+        self.clock.advance(2)
+        third = self.watch.send()
+        self.clock.pump([0.25] * 60)
+        self.assertEqual(self.watch.expired, [(first, 25.0), (second, 25.0), (third, 27.0)])
 
     def test_stop(self) -> None:
         self.watch.send()

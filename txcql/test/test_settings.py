@@ -68,6 +68,12 @@ class SettingsTests(SynchronousTestCase):
             settings = Settings(max_requests_per_connection=most, high_watermark=high, low_watermark=low)
             self.assertEqual((settings.high_mark, settings.low_mark), expected)
 
+    def test_continuous_release(self) -> None:
+        """The low mark is the high mark."""
+        settings = Settings(release="continuous")
+        self.assertEqual((settings.high_mark, settings.low_mark), (819, 819))
+        self.refuse(ValueError, "release must be one of 'hysteresis', 'continuous'", release="none")
+
     def refuse(self, kind: type[Exception], text: str, **values: Any) -> None:
         with self.assertRaisesRegex(kind, text):
             Settings(**values)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from txcql.connection.streams import MAX_STREAMS, ORPHANED, UNKNOWN, StreamManager
+from txcql.connection.streams import HEARTBEAT, MAX_STREAMS, ORPHANED, UNKNOWN, StreamManager
 from txcql.test.examples import examples
 from txcql.test.links import RecordedRequest
 
@@ -84,7 +84,7 @@ class OutcomeTests(SynchronousTestCase):
 
     def test_orphaned(self) -> None:
         """An orphan's id is busy until its answer comes, then free."""
-        self.streams.orphan(self.stream)
+        self.streams.orphan(self.stream, 0.0)
         self.assertEqual((len(self.streams), self.streams.orphans), (1, 1))
         self.assertNotIn(self.stream, fill(self.streams, 3))
         self.assertIs(self.streams.release(self.stream), ORPHANED)
@@ -99,10 +99,10 @@ class OutcomeTests(SynchronousTestCase):
         self.assertEqual(fill(self.streams, 2), [1, 2])
 
     def test_only_what_waits_can_be_orphaned(self) -> None:
-        self.streams.orphan(self.stream)
+        self.streams.orphan(self.stream, 0.0)
         for stream in (self.stream, 2, 0):
             with self.assertRaisesRegex(LookupError, f"no request waits on stream {stream}"):
-                self.streams.orphan(stream)
+                self.streams.orphan(stream, 0.0)
         self.assertEqual(self.streams.orphans, 1)
 
     def test_oldest_first(self) -> None:
@@ -111,7 +111,7 @@ class OutcomeTests(SynchronousTestCase):
         self.streams.release(1)
         late = RecordedRequest()
         self.assertEqual(self.streams.register(late), 1)
-        self.streams.orphan(2)
+        self.streams.orphan(2, 0.0)
         self.assertEqual([self.streams.waiting[3], late], list(self.streams.requests()))
 
     def test_clear(self) -> None:
@@ -119,15 +119,63 @@ class OutcomeTests(SynchronousTestCase):
         last = RecordedRequest()
         fill(self.streams, 1)
         self.streams.register(last)
-        self.streams.orphan(2)
+        self.streams.orphan(2, 0.0)
         self.assertEqual(self.streams.clear(), [self.request, last])
         self.assertEqual((len(self.streams), self.streams.orphans), (0, 0))
 
     def test_repr(self) -> None:
-        self.streams.orphan(self.stream)
+        self.streams.orphan(self.stream, 0.0)
         fill(self.streams, 1)
         self.assertEqual(repr(self.streams), "<StreamManager busy=2 orphans=1>")
         self.assertEqual((repr(ORPHANED), repr(UNKNOWN)), ("ORPHANED", "UNKNOWN"))
+
+
+class HeartbeatTests(SynchronousTestCase):
+    """The link's own stream counts as sent; it is no request, and its id is handed to nobody."""
+
+    def setUp(self) -> None:
+        self.streams = StreamManager()
+
+    def test_one_at_a_time(self) -> None:
+        self.assertEqual((self.streams.begin_heartbeat(), self.streams.begin_heartbeat()), (True, False))
+        self.assertEqual((len(self.streams), self.streams.idle), (1, True))
+        self.assertEqual((self.streams.end_heartbeat(), self.streams.end_heartbeat()), (True, False))
+        self.assertEqual(len(self.streams), 0)
+        self.assertEqual(fill(self.streams, 2), [1, 2])
+
+    def test_is_no_request(self) -> None:
+        """It is not withdrawn, nor told of the end."""
+        self.streams.begin_heartbeat()
+        with self.assertRaisesRegex(LookupError, "no request waits on stream 0"):
+            self.streams.orphan(0, 0.0)
+        self.assertEqual(self.streams.clear(), [])
+        self.assertEqual(repr(HEARTBEAT), "HEARTBEAT")
+
+    def test_idle(self) -> None:
+        """Neither an orphan nor a heartbeat waits."""
+        first, second = fill(self.streams, 2)
+        self.streams.begin_heartbeat()
+        self.streams.orphan(first, 1.0)
+        self.assertFalse(self.streams.idle)
+        self.streams.release(second)
+        self.assertTrue(self.streams.idle)
+
+    def test_age_of_orphans(self) -> None:
+        """Oldest first, whatever their ids; those that are answered are gone."""
+        fill(self.streams, 4)
+        for stream, now in ((3, 1.0), (1, 2.0), (2, 3.0)):
+            self.streams.orphan(stream, now)
+        self.streams.release(1)
+        self.assertEqual(list(self.streams.orphaned.items()), [(3, 1.0), (2, 3.0)])
+
+    def test_put_last(self) -> None:
+        """Behind the others, in their order; all are found as before."""
+        requests = [RecordedRequest() for _ in range(4)]
+        for request in requests:
+            self.streams.register(request)
+        self.streams.put_last([1, 3])
+        self.assertEqual(list(self.streams.waiting), [2, 4, 1, 3])
+        self.assertEqual([self.streams.release(stream) for stream in (1, 2, 3, 4)], requests)
 
 
 class WalkTests(SynchronousTestCase):
@@ -152,7 +200,7 @@ class WalkTests(SynchronousTestCase):
                 self.assertTrue(1 <= stream <= limit)
                 busy[stream] = request
             elif step == "o" and chosen is not None and busy[chosen] is not ORPHANED:
-                streams.orphan(chosen)
+                streams.orphan(chosen, 0.0)
                 busy[chosen] = ORPHANED
             elif step == "a" and chosen is not None:
                 self.assertIs(streams.release(chosen), busy.pop(chosen))

@@ -30,7 +30,8 @@ class BufferTestCase(SynchronousTestCase):
         self.clock = Clock()
         self.transport = CountingTransport()
         self.codec = FrameCodec(self.version, segmented=self.version == 5)
-        self.buffer = WriteBuffer(self.codec, self.transport, self.clock, capacity=1000)
+        self.buffer = WriteBuffer(self.codec, self.clock, capacity=1000)
+        self.buffer.transport = self.transport
 
     def write(self, body: bytes = b"x", stream: int = 1) -> list[float | None]:
         """Gather a frame."""
@@ -123,6 +124,65 @@ class TurnTests(BufferTestCase):
         self.assertEqual((self.transport.writes, written), ([], [None]))
 
 
+class PauseTests(BufferTestCase):
+    """While the transport takes no more."""
+
+    def test_kept(self) -> None:
+        """Whatever would flush does not, and nothing is lost; then it is one write."""
+        self.buffer.pause()
+        self.write(b"a", 1)
+        self.clock.advance(1)
+        self.buffer.flush()
+        self.buffer.hold()
+        self.write(b"x" * 2000, 2)
+        self.buffer.release()
+        self.assertEqual((self.transport.writes, self.buffer.size), ([], 10 + 2009))
+        self.buffer.resume()
+        self.assertEqual(
+            [self.frames(data) for data in self.transport.writes], [[(1, b"a"), (2, b"x" * 2000)]]
+        )
+        self.clock.advance(1)
+        self.assertEqual((len(self.transport.writes), self.clock.getDelayedCalls()), (1, []))
+
+    def test_nothing_was_kept(self) -> None:
+        self.buffer.pause()
+        self.buffer.resume()
+        self.buffer.resume()
+        self.assertEqual(self.transport.writes, [])
+
+    def test_time(self) -> None:
+        """A request counts as written when the transport has taken it."""
+        self.buffer.pause()
+        written = self.write()
+        self.clock.advance(7)
+        self.assertEqual(written, [None])
+        self.buffer.resume()
+        self.assertEqual(written, [7.0])
+
+    def test_paused_by_a_write(self) -> None:
+        """A transport may say so inside the write that fills it."""
+        write = self.transport.write
+
+        def write_and_pause(data: bytes) -> None:
+            write(data)
+            self.buffer.pause()
+
+        self.patch(self.transport, "write", write_and_pause)
+        for _ in range(3):
+            self.write(b"x" * 2000)
+        self.assertEqual(len(self.transport.writes), 1)
+        self.buffer.resume()
+        self.assertEqual([len(data) for data in self.transport.writes], [2009, 4018])
+
+    def test_closed_meanwhile(self) -> None:
+        self.buffer.pause()
+        self.write()
+        self.buffer.close()
+        self.buffer.resume()
+        self.clock.advance(1)
+        self.assertEqual(self.transport.writes, [])
+
+
 class TimeTests(BufferTestCase):
     """When a request counts as written."""
 
@@ -162,7 +222,8 @@ class SegmentTests(BufferTestCase):
 
     def test_a_large_frame_is_alone(self) -> None:
         """It shares none of its segments: a server never answers what follows its tail there."""
-        buffer = WriteBuffer(self.codec, self.transport, self.clock, capacity=10 * MAX_PAYLOAD)
+        buffer = WriteBuffer(self.codec, self.clock, capacity=10 * MAX_PAYLOAD)
+        buffer.transport = self.transport
         large = b"x" * MAX_PAYLOAD
         for stream, body in ((1, b"before"), (2, large), (3, b"after")):
             buffer.write(pack_header(5, 0, stream, QUERY, len(body)), body)

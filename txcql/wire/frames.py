@@ -220,11 +220,13 @@ class FrameCodec:
     def _fill(self, missing: int) -> bool:
         """Make the frame in progress whole from the Read Buffer, if that has enough."""
         buffer = self._buffer
-        if buffer.size < missing:
-            return False
         rest = self._data[self._offset :]
+        if buffer.size < missing:
+            # What has been given out is not kept: it may have been large.
+            self._data, self._offset = rest, 0
+            return False
         if rest:
-            self._data, self._offset = rest + buffer.take(missing), 0
+            self._data, self._offset = buffer.take(missing, rest), 0
         else:
             self._data, self._offset = buffer.pop()
         return True
@@ -261,7 +263,7 @@ class FrameCodec:
             return False
         if large.size > length:
             raise ProtocolError("the last segment of a large frame holds more than its tail")
-        self._data = self._large_header + large.take(length)
+        self._data = large.take(length, self._large_header)
         self._large = self._large_header = None
         return True
 

@@ -35,7 +35,10 @@ class ReadBuffer:
         if chunks and len(chunks[-1]) + len(data) <= self.capacity:
             last = chunks[-1]
             if not isinstance(last, bytearray):
-                chunks[-1] = last = bytearray(last)
+                # What has been taken from it already is not copied.
+                start = self._start if len(chunks) == 1 else 0
+                chunks[-1] = last = bytearray(memoryview(last)[start:])
+                self._start -= start
             last += data
         else:
             chunks.append(data)
@@ -52,15 +55,16 @@ class ReadBuffer:
         self.size -= len(chunk) - start
         return (chunk if isinstance(chunk, bytes) else bytes(chunk)), start
 
-    def take(self, count: int) -> bytes:
+    def take(self, count: int, before: bytes = b"") -> bytes:
         """Remove the oldest ``count`` bytes.
 
+        :param before: bytes to put before them, at no further copy.
         :raises IndexError: fewer are held.
         """
         if count > self.size:
             raise IndexError(f"{count} bytes asked for, {self.size} held")
         self.size -= count
-        pieces: list[bytes | bytearray] = []
+        pieces: list[bytes | bytearray] = [before] if before else []
         while count:
             chunk = self._chunks[0]
             start = self._start
