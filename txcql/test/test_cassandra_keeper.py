@@ -318,7 +318,9 @@ class NodeTests(SynchronousTestCase):
 
     def test_description(self) -> None:
         """What the keeper says of a node is what a lease makes a node of."""
-        folder = Path(self.mktemp())
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        folder = Path(temporary.name)
         node = Node(**Daemon(2, Straw(folder)).describe())  # type: ignore[arg-type]
         self.assertEqual((node.index, node.address, node.port, node.pid), (2, "127.9.9.1", 9042, 0))
         self.assertEqual(node.state, "new")

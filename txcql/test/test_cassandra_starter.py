@@ -107,7 +107,9 @@ class LayoutTests(SynchronousTestCase):
 
     def test_files(self) -> None:
         """Each setting is one line of YAML, and the rack file says where the node stands."""
-        paths = NodePaths(Path(self.mktemp()).absolute())
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        paths = NodePaths(Path(folder.name) / "node")
         write_files(LAYOUTS["three"], 2, paths, {"name": 'a "quoted" one', "list": [1]})
         yaml = (paths.conf / "cassandra.yaml").read_text(encoding="utf-8")
         self.assertEqual(yaml, 'name: "a \\"quoted\\" one"\nlist: [1]\n')

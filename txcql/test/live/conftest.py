@@ -26,6 +26,17 @@ MOST_SHOWN = 10
 passed = 0
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test below this folder, so that ``-m "not live"`` leaves them out.
+
+    :param items: All tests that were collected.
+    """
+    here = os.path.dirname(__file__)
+    for item in items:
+        if str(item.path).startswith(here):
+            item.add_marker("live")
+
+
 @pytest.fixture(scope="session")
 def cassandra() -> Iterator[Lease]:
     """Lease the shared single node for the whole run.
