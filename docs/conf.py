@@ -23,7 +23,8 @@ default_role = "py:obj"
 nitpicky = True
 # Names that are documented elsewhere; their inventories would have to be fetched.
 nitpick_ignore_regex = [
-    (r"py:class", r"Parameters|Deferred|.*\.(PreparedGeneration|Prefixes|Message|Codec|ClusterView)"),
+    (r"py:class", r"Parameters|Deferred|OnResult|OnError|IReactorTime|RequestOptions|.*SessionCore"),
+    (r"py:class", r".*\.(PreparedGeneration|Prefixes|Message|Codec|ClusterView)"),
     (r"py:.*", r"(twisted|zope|collections|datetime|decimal|ipaddress|typing|types|uuid)\..*"),
 ]
 

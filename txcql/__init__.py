@@ -3,7 +3,9 @@
 from txcql import errors
 from txcql._version import __version__
 from txcql.session.connect import connect
+from txcql.session.jsonlines import json_lines
 from txcql.session.results import Result
+from txcql.session.rowstream import RowStream
 from txcql.session.session import Session
 from txcql.session.statements import BoundStatement, PreparedStatement
 from txcql.settings import Settings
@@ -25,6 +27,7 @@ __all__ = [
     "Duration",
     "PreparedStatement",
     "Result",
+    "RowStream",
     "Session",
     "Settings",
     "Time",
@@ -32,6 +35,7 @@ __all__ = [
     "__version__",
     "connect",
     "errors",
+    "json_lines",
     "max_uuid_from_time",
     "min_uuid_from_time",
     "nanoseconds_from_uuid",

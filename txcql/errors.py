@@ -70,10 +70,12 @@ class CQLError(Exception):
     :ivar delivery: whether the request reached the server: :data:`NOT_SENT`,
         :data:`SENT` or :data:`UNKNOWN`; ``None`` where no request is concerned.
     :ivar node: the ``host:port`` of the node concerned, ``None`` if there is none.
+    :ivar row_number: which row of ``execute_many()`` it ended, from 0; ``None`` elsewhere.
     """
 
     delivery: str | None = None
     node: str | None = None
+    row_number: int | None = None
 
     def __reduce__(self) -> Any:
         return _rebuild, (type(self), self.args, self.__dict__)

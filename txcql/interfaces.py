@@ -9,7 +9,15 @@ from uuid import UUID
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
-__all__ = ["IAuthenticator", "ICodec", "ILoadBalancingPolicy", "INode", "IReconnectionPolicy"]
+__all__ = [
+    "IAuthenticator",
+    "ICodec",
+    "ILoadBalancingPolicy",
+    "INode",
+    "IReconnectionPolicy",
+    "IRowConsumer",
+    "IStatementSink",
+]
 
 
 class INode(Interface):
@@ -98,3 +106,38 @@ class ICodec(Interface):
 
         :param data: its bytes, ``None`` for null.
         """
+
+
+class IRowConsumer(Interface):
+    """Takes rows, at its own pace: ``IConsumer`` with rows in place of bytes."""
+
+    def registerProducer(producer: Any, streaming: bool) -> None:
+        """Rows will come from the producer.
+
+        :param producer: an ``IPushProducer``, to be paused and resumed at will.
+        :param streaming: always true.
+        """
+
+    def unregisterProducer() -> None:
+        """No further row will come."""
+
+    def write(row: Any) -> None:
+        """Take one row. None is written between ``pauseProducing`` and ``resumeProducing``."""
+
+
+class IStatementSink(Interface):
+    """Takes statements, as ``IConsumer`` takes bytes."""
+
+    def registerProducer(producer: Any, streaming: bool) -> None:
+        """Statements will come from the producer, which is paused while there is no room for them.
+
+        :param producer: an ``IPushProducer``, or an ``IPullProducer`` if ``streaming`` is false.
+        """
+
+    def unregisterProducer() -> None:
+        """No further statement will come."""
+
+    def write(statement: Any, parameters: Any = None) -> None:
+        """Execute a statement."""
+
+    finished: Deferred[Any] = Attribute("fires when every statement is answered")

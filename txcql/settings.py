@@ -37,7 +37,14 @@ class Settings:
         :class:`~txcql.policies.loadbalancing.RoundRobinPolicy`.
     :ivar reconnection: an :class:`~txcql.interfaces.IReconnectionPolicy`; ``None`` takes an
         :class:`~txcql.policies.reconnection.ExponentialReconnectionPolicy`.
-    :ivar core_connections: links to each node.
+    :ivar core_connections: links that are opened to each node at first, and always kept.
+    :ivar max_connections_local: links to each node at most.
+    :ivar connection_selection: which open link takes a request: ``"least-loaded"`` (the oldest of
+        equals), ``"round-robin"`` or ``"random"``.
+    :ivar grow_at: when a further link is opened: ``"high"``, when every link has reached its high
+        mark, or ``"max"``, when the pool can accept no more.
+    :ivar idle_timeout: seconds after which a link that was not needed is closed.
+    :ivar max_concurrent_connects: connections that the session opens at the same time.
     :ivar max_requests_per_connection: requests accepted for each link, sent and queued.
     :ivar high_watermark: the share of them that may be sent before a link drains.
     :ivar low_watermark: the share below which a draining link is given work again.
@@ -62,6 +69,7 @@ class Settings:
     :ivar read_buffer_size: bytes up to which received chunks are merged while they wait.
     :ivar write_buffer_size: bytes after which the Write Buffer flushes within a reactor turn.
     :ivar max_frame_size: the largest body accepted, in bytes.
+    :ivar prefetch_pages: pages that a stream of rows holds besides the one in progress.
     :ivar prepared_cache_size: prepared statements kept for each session.
     :ivar application_name: shown in the server's list of clients.
     :raises TypeError: a value of the wrong type.
@@ -82,6 +90,11 @@ class Settings:
     load_balancing: Any = None
     reconnection: Any = None
     core_connections: int = 1
+    max_connections_local: int = 8
+    connection_selection: str = "least-loaded"
+    grow_at: str = "high"
+    idle_timeout: float = 120.0
+    max_concurrent_connects: int = 32
     max_requests_per_connection: int = 1024
     high_watermark: float = 0.8
     low_watermark: float = 0.5
@@ -101,6 +114,7 @@ class Settings:
     read_buffer_size: int = 65536
     write_buffer_size: int = 65536
     max_frame_size: int = 256 * 1024 * 1024
+    prefetch_pages: int = 1
     prepared_cache_size: int = 1000
     application_name: str | None = None
 
@@ -110,11 +124,14 @@ class Settings:
         self._check_choice("consistency", CONSISTENCY_NAMES)
         self._check_choice("serial_consistency", (None, "SERIAL", "LOCAL_SERIAL"))
         self._check_choice("row_factory", ("named", "tuple", "dict"))
+        self._check_choice("connection_selection", ("least-loaded", "round-robin", "random"))
+        self._check_choice("grow_at", ("high", "max"))
         self._check_choice("release", ("hysteresis", "continuous"))
         self._check_choice("stream_allocation", ("pooled", "sequential"))
         self._check_whole("max_requests_per_connection", 1, 32767)
         for name in _COUNTS:
             self._check_whole(name, 1, 2**31 - 1)
+        self._check_whole("prefetch_pages", 0, 2**31 - 1)
         for name in _SECONDS:
             self._check_seconds(name)
         for name in ("username", "password", "local_datacenter", "application_name"):
@@ -136,6 +153,11 @@ class Settings:
             raise ValueError("username and password go together: one of them is missing")
         if self.authenticator is not None and self.username is not None:
             raise ValueError("give either authenticator or username and password, not both")
+        if self.core_connections > self.max_connections_local:
+            raise ValueError(
+                "core_connections <= max_connections_local, "
+                f"got {self.core_connections} and {self.max_connections_local}"
+            )
         if self.compression == "snappy" and self.protocol_version == 5:
             raise ValueError('protocol 5 has no Snappy: take compression="lz4" or protocol_version=4')
         for name, interface in (
@@ -196,6 +218,8 @@ class Settings:
 _COUNTS = (
     "page_size",
     "core_connections",
+    "max_connections_local",
+    "max_concurrent_connects",
     "max_orphans_per_connection",
     "max_request_bytes",
     "response_budget",
@@ -205,6 +229,7 @@ _COUNTS = (
     "prepared_cache_size",
 )
 _SECONDS = (
+    "idle_timeout",
     "heartbeat_interval",
     "heartbeat_timeout",
     "connect_timeout",

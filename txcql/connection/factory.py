@@ -155,6 +155,24 @@ class CQLClientFactory(ReconnectingClientFactory):
         self._fire_stopped()
         return stopped
 
+    def retire(self) -> Deferred[None]:
+        """Stop trying, and close the link once nothing waits on it: it is not needed any more.
+
+        :returns: fires when no connection is left.
+        """
+        link = self.link
+        if link is None or link.closed:
+            return self.stop()
+        stopped: Deferred[None] = Deferred()
+        self._on_stopped.append(stopped)
+        self._stopped = True
+        self.continueTrying = 0
+        self._cancel_stable()
+        if self.retiring is not None:
+            self.retiring.let_go()
+        link.retire("not needed any more")
+        return stopped
+
     def replace(self) -> None:
         """Open another link in place of the one that is retiring.
 

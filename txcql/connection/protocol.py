@@ -76,6 +76,7 @@ class CQLProtocol(Protocol):
     :ivar gate: sets ``open``.
     :ivar on_event: called with the frame of each EVENT.
     :ivar on_connected: called once the transport is there.
+    :ivar on_read: called once answers have been read, if anybody waits for that.
     :ivar on_closed: called with the reason once the transport is gone.
     :ivar error: why the link was closed, or lost.
     :ivar answered: whether a request has been answered since it was ready.
@@ -93,6 +94,7 @@ class CQLProtocol(Protocol):
         self.on_event: Callable[[Frame], None] | None = None
         self.on_connected: Callable[[], None] | None = None
         self.on_closed: Callable[[Failure], None] | None = None
+        self.on_read: Callable[[], None] | None = None
         self.error: CQLError | None = None
         self.open = self.ready = self.closed = False
         self.retiring = self.suspect = self.answered = False
@@ -165,6 +167,13 @@ class CQLProtocol(Protocol):
         self.request_bytes -= request.size
         self.streams.orphan(request.stream, self._seconds())
         self._retirement.orphaned()
+
+    def retire(self, why: str) -> None:
+        """Take no more work, and close as soon as nothing waits on the link.
+
+        :param why: for the error that its owner is told.
+        """
+        self._retirement.retire(why)
 
     def let_go(self) -> None:
         """Another link has taken the place of this one, which is retiring, or none is to come.
@@ -330,6 +339,8 @@ class CQLProtocol(Protocol):
                     self._responses.yield_turn()
             if self.retiring:
                 self._retirement.close_if_done()
+            if self.on_read is not None:
+                self.on_read()
         except Exception as error:
             self._close_broken(error)
         finally:

@@ -44,9 +44,20 @@ class Retirement:
         if link.retiring:
             self.close_if_done()
         elif link.streams.orphans >= self._limit:
-            self._begin(f"having {link.streams.orphans} orphaned streams")
+            self._begin(f"replaced, having {link.streams.orphans} orphaned streams")
         elif self._call is None:
             self._call = self._clock.callLater(self._age, self._look)
+
+    def retire(self, why: str) -> None:
+        """Close the link as soon as nothing waits on it; it is not replaced.
+
+        :param why: for the error that its owner is told.
+        """
+        self.stop()
+        self._why = why
+        self._link.retiring = True
+        self._link.gate.update()
+        self.let_go()
 
     def let_go(self) -> None:
         """Let the link close as soon as nothing waits on it."""
@@ -57,7 +68,7 @@ class Retirement:
         """Close the link, if it retires, has been let go and nothing waits on it."""
         link = self._link
         if self._let_go and link.retiring and link.streams.idle:
-            link.close(link_error(link.node, f"replaced, {self._why}", None))
+            link.close(link_error(link.node, self._why, None))
 
     def stop(self) -> None:
         """End the watch."""
@@ -74,12 +85,12 @@ class Retirement:
         if left > 0:
             self._call = self._clock.callLater(left, self._look)
         else:
-            self._begin(f"having had an orphaned stream for {self._age:g} s")
+            self._begin(f"replaced, having had an orphaned stream for {self._age:g} s")
 
     def _begin(self, why: str) -> None:
         self.stop()
         link = self._link
-        log.warn("{node}: the link is to be replaced, {why}", node=link.node, why=why)
+        log.warn("{node}: the link is to be {why}", node=link.node, why=why)
         self._why = why
         link.retiring = True
         link.gate.update()

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Protocol as TypingProtocol
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
-from twisted.logger import Logger
 
 from txcql.connection.connector import EndpointConnector
 from txcql.connection.factory import CQLClientFactory
 from txcql.connection.pendingrequest import PendingRequest
 from txcql.connection.protocol import CQLProtocol, link_error
 from txcql.errors import NOT_SENT, BusyConnectionError, ConnectionLost, CQLError, said_by
+from txcql.pool.connectlimit import ConnectLimit
 from txcql.pool.requestqueue import RequestQueue
+from txcql.pool.roomwaiters import RoomWaiters
+from txcql.pool.selections import selection
+from txcql.pool.sizing import PoolSizing
 from txcql.settings import Settings
 
 __all__ = ["NodePool", "PoolOwner"]
 
-log = Logger(namespace="txcql.pool")
+_LONGEST_WAIT = 3600.0  # for the turn to connect, which has a time limit of its own
 
 
 class PoolOwner(TypingProtocol):
@@ -31,12 +35,19 @@ class PoolOwner(TypingProtocol):
     def pool_down(self, pool: NodePool, error: CQLError) -> None:
         """No link is ready: an attempt failed, or the last one was lost."""
 
+    def pool_room(self, pool: NodePool) -> None:
+        """It may send again what it would not have sent."""
+
 
 class NodePool:
     """The links to one node.
 
     A request is sent at once if a link is open and nothing is queued; else it joins the Request
     Queue; if that would pass a limit, it is refused.
+
+    It opens a further link when none is open, and gives one up when fewer suffice: see
+    :class:`~txcql.pool.sizing.PoolSizing`. Bulk work is told whether there is room for it, and
+    leaves a tenth of each link's high mark to single requests.
 
     :param name: the node's ``host:port``.
     :param endpoint: where its links connect to.
@@ -46,6 +57,7 @@ class NodePool:
     :param delays: makes the schedule of a link's attempts, in seconds.
     :param keyspace: tells the keyspace that links shall be in.
     :param owner: hears of the pool.
+    :param connects: the limit on connections that are opened at the same time.
     :ivar links: those that are ready, oldest first.
     :ivar error: why the last attempt failed or the last link was lost.
     """
@@ -60,23 +72,33 @@ class NodePool:
         delays: Callable[[], Iterator[float]],
         keyspace: Callable[[], str | None],
         owner: PoolOwner,
+        connects: ConnectLimit,
     ) -> None:
         self.name = name
         self.links: list[CQLProtocol] = []
         self.error: CQLError | None = None
         self.queue = RequestQueue()
+        self._endpoint = connects.endpoint(endpoint)
         self._settings = settings
+        self._clock = clock
+        self._make_slot: Callable[[], CQLClientFactory] = partial(
+            CQLClientFactory, name, settings, clock, version, delays, keyspace, self
+        )
         self._owner = owner
+        self._maximum = max(settings.core_connections, settings.max_connections_local)
+        self._sizing = PoolSizing(self, settings, clock, self._maximum)
+        self._choose = selection(settings.connection_selection)
+        self._least_loaded = settings.connection_selection == "least-loaded"
+        self._grow_at_max = settings.grow_at == "max"
         self._open: list[CQLProtocol] = []
         self._limit = 0
         self._max_bytes = settings.max_request_bytes
+        self._high = settings.high_mark
+        self._bulk_mark = max(1, settings.high_mark * 9 // 10)
+        self._bulk = RoomWaiters()
+        self._refused = 0
         self._slots: list[CQLClientFactory] = []
-        for _ in range(settings.core_connections):
-            slot = CQLClientFactory(name, settings, clock, version, delays, keyspace, self)
-            self._slots.append(slot)
-        self._connectors = [
-            EndpointConnector(endpoint, slot, clock, settings.connect_timeout) for slot in self._slots
-        ]
+        self._retiring: dict[CQLClientFactory, Deferred[Any]] = {}
 
     @property
     def up(self) -> bool:
@@ -88,10 +110,53 @@ class NodePool:
         """Requests on a stream and unanswered, orphans included."""
         return sum(link.sent for link in self.links)
 
+    @property
+    def request_bytes(self) -> int:
+        """Bodies accepted and unanswered, in bytes."""
+        return self.queue.request_bytes + sum(link.request_bytes for link in self.links)
+
+    @property
+    def size(self) -> int:
+        """Links, those that are being opened too, without those that are retired."""
+        return len(self._slots)
+
+    @property
+    def connecting(self) -> bool:
+        """Whether a link is being opened."""
+        return len(self.links) < len(self._slots)
+
+    @property
+    def heard_at(self) -> float:
+        """When a byte was last received on any link, by the clock."""
+        return max((link.received_at for link in self.links), default=0.0)
+
     def connect(self) -> None:
-        """Begin to open the links."""
-        for connector in self._connectors:
-            connector.connect()
+        """Begin to open the core links."""
+        for _ in range(self._settings.core_connections):
+            self.open_link()
+
+    def open_link(self) -> None:
+        """Begin to open one more link."""
+        slot = self._make_slot()
+        self._slots.append(slot)
+        EndpointConnector(self._endpoint, slot, self._clock, _LONGEST_WAIT).connect()
+
+    def retire_newest(self) -> None:
+        """Give the newest link no more work, and close it once it is empty.
+
+        A link that is lost, and waits to be opened again, goes first.
+        """
+        lost = [slot for slot in self._slots if slot.link is None]
+        slot = (lost or self._slots)[-1]
+        self._slots.remove(slot)
+        if slot.link is not None:
+            self._forget(slot.link)
+        self._retiring[slot] = gone = slot.retire()
+
+        def forget(_: object) -> None:
+            self._retiring.pop(slot, None)
+
+        gone.addCallback(forget)
 
     def submit(self, request: PendingRequest) -> CQLError | None:
         """Send the request or queue it.
@@ -100,21 +165,67 @@ class NodePool:
             :class:`~txcql.errors.BusyConnectionError`, or the error for which no link is ready.
         """
         if self._open and not self.queue:
-            link = self._open[0] if len(self._open) == 1 else min(self._open, key=_sent)
+            link = self._open[0] if len(self._open) == 1 else self._choose(self._open)
             if len(self.links) == 1 and link.request_bytes + request.size <= self._max_bytes:
                 link.send(request)
                 return None
-            if not self._too_many_bytes(request):
+            if not self._too_many_bytes(request.size):
                 link.send(request)
+                if self._sizing.grown:
+                    self._sizing.sent(self.sent)
                 return None
         if not self.links:
             return self._no_link()
-        if self._too_many_bytes(request):
+        if self._too_many_bytes(request.size):
+            self._refused = request.size
+            self._watch()
             return self._busy("bytes", self._max_bytes)
-        if self.sent + len(self.queue) >= self._limit:
+        accepted = self.sent + len(self.queue)
+        if accepted >= self._limit:
+            self._sizing.grow()
             return self._busy("requests", self._limit)
         self.queue.append(request)
+        if not self._grow_at_max or accepted + 1 >= self._limit:
+            self._sizing.grow()
         return None
+
+    def room(self) -> int:
+        """How many requests would be sent at once."""
+        if not self._open or self.queue or (self._refused and self._too_many_bytes(self._refused)):
+            return 0
+        return sum(self._high - link.sent for link in self._open)
+
+    def bulk_room(self, size: int) -> int:
+        """How many requests of bulk work would be sent at once.
+
+        :param size: the body of each, in bytes.
+        """
+        if not self._open or self.queue or self._too_many_bytes(size):
+            return 0
+        left = [self._bulk_mark - link.sent for link in self._open]
+        if not self._least_loaded and min(left) <= 0:
+            # It would be chosen in its turn.
+            return 0
+        return sum(room for room in left if room > 0)
+
+    @property
+    def bulk_waits(self) -> bool:
+        """Whether bulk work waits for room: further work has to wait behind it."""
+        return bool(self._bulk)
+
+    def when_bulk_room(self, size: int) -> Deferred[None]:
+        """Wait until a request of bulk work would be sent at once, behind those who wait already.
+
+        :param size: its body, in bytes.
+        :returns: fires with ``None`` when there is room, and also when the node went down: the
+            waiter then looks for another.
+        """
+        waiter = self._bulk.add(lambda: self.bulk_room(size))
+        self._watch()
+        if not self._grow_at_max and not self._too_many_bytes(size):
+            # Bulk work alone never makes a link drain.
+            self._sizing.grow()
+        return waiter
 
     def submit_past_queue(self, request: PendingRequest) -> CQLError | None:
         """Send a request of the driver's own past the queue; it counts as sent.
@@ -140,15 +251,18 @@ class NodePool:
 
         :returns: fires when no connection is left.
         """
-        return gatherResults([slot.stop() for slot in self._slots])
+        self._sizing.stop()
+        closing = [slot.stop() for slot in (*self._slots, *self._retiring)]
+        self._bulk.wake_all()
+        return gatherResults(closing)
 
     def snapshot(self) -> list[dict[str, Any]]:
-        """The state of each link, as plain data."""
-        return [slot.snapshot() for slot in self._slots]
+        """The state of each link, as plain data; of those that are retired too."""
+        return [slot.snapshot() for slot in (*self._slots, *self._retiring)]
 
     def __repr__(self) -> str:
         return (
-            f"<NodePool {self.name} connections={len(self.links)}/{len(self._slots)} "
+            f"<NodePool {self.name} connections={len(self.links)}/{self._maximum} "
             f"sent={self.sent} queued={len(self.queue)}>"
         )
 
@@ -159,43 +273,79 @@ class NodePool:
         self.links.append(link)
         self._limit += self._settings.max_requests_per_connection
         self.error = None
-        if link.open:
-            self._open.append(link)
+        self._look_for_open()
         if first:
             self._owner.pool_up(self)
-        self._move_queue()
+        self._room_came()
 
     def link_open(self, link: CQLProtocol) -> None:
-        if link in self.links and link not in self._open:
-            self._open.append(link)
-            self._move_queue()
+        self._look_for_open()
+        self._room_came()
 
     def link_draining(self, link: CQLProtocol) -> None:
-        if link in self._open:
-            self._open.remove(link)
+        self._look_for_open()
+        if not self._open and not link.closed and not self._grow_at_max:
+            self._sizing.grow()
 
     def link_down(self, slot: CQLClientFactory, link: CQLProtocol | None, error: CQLError) -> None:
+        if slot not in self._slots:
+            # It was retired.
+            return
         self.error = error
         if link in self.links:
-            self.links.remove(link)
-            self._limit -= self._settings.max_requests_per_connection
+            self._forget(link)
         if not self.links:
             self._owner.pool_down(self, error)
             for request in self.queue.clear():
                 request.failed(self._no_link())
+            self._bulk.wake_all()
 
     # Inside.
 
-    def _move_queue(self) -> None:
+    def _look_for_open(self) -> None:
+        # In the order of age, so that the least loaded of equals is the oldest.
+        self._open = [link for link in self.links if link.open]
+
+    def _forget(self, link: CQLProtocol) -> None:
+        self.links.remove(link)
+        self._limit -= self._settings.max_requests_per_connection
+        link.on_read = None
+        self._look_for_open()
+
+    def _room_came(self) -> None:
+        """A link is open: the queue first, then who waits to make a request, then bulk work."""
         queue = self.queue
         while queue and self._open:
-            min(self._open, key=_sent).send(queue.popleft())
+            self._choose(self._open).send(queue.popleft())
+        if self._sizing.grown:
+            self._sizing.sent(self.sent)
+        if self._open:
+            self._owner.pool_room(self)
+            self._bulk.wake()
+        self._watch()
 
-    def _too_many_bytes(self, request: PendingRequest) -> bool:
-        """Whether the request passes ``max_request_bytes``; one larger than all of it is let
-        through when the pool is otherwise empty."""
-        held = self.queue.request_bytes + sum(link.request_bytes for link in self.links)
-        return held > 0 and held + request.size > self._max_bytes
+    def _watch(self) -> None:
+        """Look for room after each read, for as long as somebody may wait for it.
+
+        A link tells when it opens; what bulk work and ``max_request_bytes`` wait for is less.
+        """
+        look = self._read_done if self._bulk or self._refused else None
+        for link in self.links:
+            link.on_read = look
+
+    def _read_done(self) -> None:
+        if self._refused and not self._too_many_bytes(self._refused):
+            self._refused = 0
+            self._owner.pool_room(self)
+        self._bulk.wake()
+        if not self._bulk and not self._refused:
+            self._watch()
+
+    def _too_many_bytes(self, size: int) -> bool:
+        """Whether a body would pass ``max_request_bytes``; one larger than all of it is let through
+        when the pool is otherwise empty."""
+        held = self.request_bytes
+        return held > 0 and held + size > self._max_bytes
 
     def _no_link(self) -> ConnectionLost:
         """What a request is told that no link can take. A new error each time: one that is raised
@@ -212,7 +362,3 @@ class NodePool:
         return BusyConnectionError(
             self.name, in_flight=self.sent, queued=len(self.queue), limit=limit, reason=reason
         )
-
-
-def _sent(link: CQLProtocol) -> int:
-    return len(link.streams.waiting)

@@ -16,6 +16,7 @@ from txcql.cluster.topology import PeerRow, Topology, read_schema_versions
 from txcql.errors import AuthenticationFailed, CQLError, InvalidRequest, NoNodeAvailable, said_by
 from txcql.policies.loadbalancing import RoundRobinPolicy
 from txcql.policies.reconnection import ExponentialReconnectionPolicy
+from txcql.pool.connectlimit import ConnectLimit
 from txcql.pool.nodepool import NodePool
 from txcql.settings import Settings
 
@@ -39,12 +40,14 @@ class ClusterView:
     :param settings: see :class:`~txcql.settings.Settings`.
     :param keyspace: tells the keyspace that links shall be in.
     :ivar pools: node -> pool.
+    :ivar on_room: called when a pool may send again what it would not have sent.
     """
 
     def __init__(
         self, reactor: Any, points: Sequence[ContactPoint], settings: Settings, keyspace: Any
     ) -> None:
         self.pools: dict[Node, NodePool] = {}
+        self.on_room: Callable[[], None] = lambda: None
         self._reactor = reactor
         self._settings = settings
         self._keyspace = keyspace
@@ -56,6 +59,7 @@ class ClusterView:
         self._first_attempts: set[NodePool] | None = set()
         self._on_attempt: Deferred[None] | None = None
         self._leaving: set[Deferred[Any]] = set()
+        self._connects = ConnectLimit(reactor, settings.max_concurrent_connects, settings.connect_timeout)
         self._control = ControlConnection(
             reactor, points, settings, self._delays, self._known_points, self._topology_changed
         )
@@ -152,6 +156,9 @@ class ClusterView:
                 log.info("{node} is down: {error}", node=node.name, error=error)
         self._attempted(pool)
 
+    def pool_room(self, pool: NodePool) -> None:
+        self.on_room()
+
     # Inside.
 
     @staticmethod
@@ -227,6 +234,7 @@ class ClusterView:
             self._delays,
             self._keyspace,
             self,
+            self._connects,
         )
         pool.connect()
 

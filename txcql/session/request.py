@@ -37,7 +37,7 @@ from txcql.wire.responses import SchemaChanged
 from txcql.wire.values import UNSET
 
 if TYPE_CHECKING:
-    from txcql.session.session import Session
+    from txcql.session.core import SessionCore
 
 __all__ = ["PrepareRequest", "Request", "StatementRequest"]
 
@@ -63,7 +63,7 @@ class Request(PendingRequest):
 
     def __init__(
         self,
-        session: Session,
+        session: SessionCore,
         opcode: int,
         flags: int,
         body: bytes,
@@ -252,7 +252,7 @@ class StatementRequest(Request):
 
     def __init__(
         self,
-        session: Session,
+        session: SessionCore,
         statement: PreparedStatement | str,
         generation: PreparedGeneration | None,
         handler: ResponseHandler | None,
@@ -311,6 +311,11 @@ class StatementRequest(Request):
             handler = generation.handler.with_columns(columns)
             self.statement.generation = generation.changed(result_metadata_id, handler)
 
+    @property
+    def values(self) -> bytes:
+        """Its encoded values, as it was given them; ``b""`` of text."""
+        return self._values(self._generation) if self._generation is not None else b""
+
     def next_page(self, paging_state: bytes) -> Deferred[Result]:
         """Execute the same again, from a paging state."""
         self.session.check_thread()
@@ -319,10 +324,7 @@ class StatementRequest(Request):
         options = self.options._replace(
             query=self.options.query._replace(paging_state=paging_state), whole=False
         )
-        values = b""
-        if self._generation is not None:
-            values = self._values(self._generation)
-        return self.session.execute_encoded(self.statement, values, options)
+        return self.session.execute_encoded(self.statement, self.values, options)
 
     def prepare_first(self, preparing: Deferred[PreparedStatement], parameters: Parameters) -> None:
         """Wait for the statement; then encode the values and go."""
@@ -426,7 +428,7 @@ class PrepareRequest(Request):
 
     __slots__ = ("_handler",)
 
-    def __init__(self, session: Session, handler: PrepareHandler, body: bytes) -> None:
+    def __init__(self, session: SessionCore, handler: PrepareHandler, body: bytes) -> None:
         self._handler = handler
         timeout = session.settings.request_timeout
         Request.__init__(self, session, constants.PREPARE, 0, body, timeout, False, True)

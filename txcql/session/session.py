@@ -2,83 +2,36 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterator
-from threading import get_ident
+from collections.abc import AsyncIterable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred, DeferredLock, fail, gatherResults, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import Logger
 
-from txcql.cluster.nodes import Node
 from txcql.errors import SessionClosed
-from txcql.pool.nodepool import NodePool
-from txcql.session.deadlines import Deadlines
-from txcql.session.options import RequestOptions
-from txcql.session.preparedcache import PreparedCache
-from txcql.session.request import Parameters, PrepareRequest, Request, StatementRequest
-from txcql.session.responsehandler import DecoderCache, PrepareHandler, ResponseHandler
+from txcql.session.bulk import ExecuteMany, OnResult
+from txcql.session.core import SessionCore
+from txcql.session.request import Parameters
 from txcql.session.results import Result
-from txcql.session.sharedwork import SharedWork
-from txcql.session.statements import (
-    BoundStatement,
-    PreparedGeneration,
-    PreparedStatement,
-    is_ddl,
-    is_select,
-)
-from txcql.settings import Settings
-from txcql.wire import requests
-from txcql.wire.responses import Prepared, SetKeyspace
-from txcql.wire.rows import RowFactory
-from txcql.wire.usercodecs import CodecRegistry
+from txcql.session.rowstream import RowStream
+from txcql.session.sink import OnError, StatementSink
+from txcql.session.statements import BoundStatement, PreparedStatement
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from txcql.session.clusterview import ClusterView
     from txcql.session.options import ExecuteOptions
 
 __all__ = ["Session"]
 
 log = Logger(namespace="txcql.session")
 
-_TEXT_HANDLERS = 256
-_LONGEST_TEXT_KEPT = 4096
 
-
-class Session:
+class Session(SessionCore):
     """Requests to a cluster, each of them a Deferred.
 
     Made by :func:`txcql.connect`. It is used in the thread of its reactor only.
     """
-
-    def __init__(self, reactor: Any, settings: Settings, keyspace: str | None, view: ClusterView) -> None:
-        self.settings = settings
-        self.keyspace = keyspace
-        self.closed = False
-        self.pools = view.pools
-        self.plan = view.plan
-        self.deadlines: Deadlines[Request] = Deadlines(reactor, Request.expire)
-        self._view = view
-        self._reactor = reactor
-        self._thread = get_ident()
-        self._default = RequestOptions.default(settings)
-        self._decoders = DecoderCache(CodecRegistry(settings.codecs))
-        self._text_handlers: OrderedDict[tuple[str, RowFactory], ResponseHandler] = OrderedDict()
-        self._prepared = PreparedCache(settings.prepared_cache_size)
-        self._switching = DeferredLock()
-        self._repreparing: SharedWork[tuple[NodePool, PreparedStatement], PreparedGeneration] = SharedWork()
-
-    @property
-    def version(self) -> int:
-        """The protocol version that the cluster and the session speak."""
-        return self._view.version
-
-    @property
-    def nodes(self) -> list[Node]:
-        """Every node that is known, those of other data centers too."""
-        return self._view.nodes
 
     # What an application calls.
 
@@ -112,10 +65,7 @@ class Session:
                         f"the statement was prepared in the keyspace {statement.keyspace!r}: "
                         f"{chosen.query.keyspace!r} comes too late, it is an argument of prepare()"
                     )
-                values = statement.generation.encoder.encode(
-                    () if parameters is None else parameters, self.version
-                )
-                return self.execute_encoded(statement, values, chosen)
+                return self.execute_encoded(statement, self.encode(statement, parameters), chosen)
             if not isinstance(statement, str):
                 raise TypeError(f"a statement is text or prepared, got {statement!r}")
             if not parameters:
@@ -162,6 +112,7 @@ class Session:
         if self.closed:
             return succeed(None)
         self.closed = True
+        self._tell_closed()
         # Those in queues first: the links that hold the others may close once they are full of orphans.
         for request in self.deadlines.requests():
             if not request.on_link:
@@ -170,6 +121,116 @@ class Session:
             for request in self.deadlines.requests():
                 request.abandon()
         return Deferred.fromCoroutine(self._close(drain))
+
+    def stream(
+        self,
+        statement: str | PreparedStatement | BoundStatement,
+        parameters: Parameters = None,
+        *,
+        prefetch_pages: int | None = None,
+        **options: Unpack[ExecuteOptions],
+    ) -> RowStream:
+        """All rows of a statement, page by page, at the pace of whoever takes them.
+
+        :param statement: as for :meth:`execute`, and so are the parameters and options.
+        :param prefetch_pages: pages to hold besides the one in progress; else the setting.
+        :returns: a stream, which asks for nothing before its rows are asked for.
+        :raises TypeError: ``prefetch_pages`` is no int.
+        :raises ValueError: it is negative.
+        """
+        self.check_thread()
+        pages = self.settings.prefetch_pages if prefetch_pages is None else prefetch_pages
+        if not isinstance(pages, int) or isinstance(pages, bool):
+            raise TypeError(f"prefetch_pages must be an int, got {pages!r}")
+        if pages < 0:
+            raise ValueError(f"prefetch_pages must not be negative, got {pages!r}")
+
+        def fetch(last: Result | None) -> Deferred[Result]:
+            if last is not None:
+                return last.next_page()
+            return self.execute(statement, parameters, **options)
+
+        return RowStream(fetch, self._reactor, pages)
+
+    def execute_many(
+        self,
+        statement: str | PreparedStatement,
+        parameter_rows: Iterable[Parameters] | AsyncIterable[Parameters],
+        *,
+        concurrency: int = 256,
+        on_result: OnResult | None = None,
+        ordered: bool = True,
+        raise_errors: bool = True,
+        **options: Unpack[ExecuteOptions],
+    ) -> Deferred[Any]:
+        """Execute one statement for many rows of parameters, as fast as there is room for them.
+
+        It waits where :meth:`execute` would be refused as busy, and takes a row from the iterable
+        only when that can be sent.
+
+        :param statement: CQL text, or what :meth:`prepare` gave.
+        :param parameter_rows: any iterable, sync or async, of sequences or mappings.
+        :param concurrency: requests in flight at most.
+        :param on_result: called with the number of each row, from 0, and its result or exception;
+            no result is kept then. What it raises ends it all.
+        :param ordered: whether ``on_result`` is called in the order of the rows. A slow row then
+            holds up those behind it: no further row is taken while twice ``concurrency`` of them
+            wait for their turn.
+        :param raise_errors: whether the first error ends it all. It then fails with that error,
+            whose ``row_number`` is the row's. Else errors stand in the place of results.
+        :param options: of each request, as for :meth:`execute`.
+        :returns: fires with the list of results, in the order of the rows; with the number of rows,
+            if there is ``on_result``. It fails with what the iterable raises. When it fails or is
+            cancelled, no further row is taken; what is sent already is not taken back.
+        """
+        self.check_thread()
+        return Deferred.fromCoroutine(
+            self._execute_many(
+                statement, parameter_rows, concurrency, on_result, ordered, raise_errors, options
+            )
+        )
+
+    def sink(
+        self, *, concurrency: int = 256, on_error: OnError | None = None, **options: Unpack[ExecuteOptions]
+    ) -> StatementSink:
+        """A sink for a producer of statements, which is paused while there is no room for them.
+
+        :param concurrency: requests in flight at most.
+        :param on_error: called with the failure of a statement and the statement; without it the
+            first failure ends the sink.
+        :param options: of each request, as for :meth:`execute`.
+        :returns: an :class:`~txcql.interfaces.IStatementSink`; its ``finished`` fires with
+            :class:`~txcql.session.sink.SinkCounts`.
+        :raises SessionClosed: the session is closed.
+        """
+        self.check_thread()
+        if self.closed:
+            raise SessionClosed
+        chosen = self._default.changed(self.version, options) if options else self._default
+        return StatementSink(self, self._reactor, chosen, concurrency, on_error)
+
+    def when_ready(self) -> Deferred[None]:
+        """Wait until a request would be sent at once, by any node.
+
+        Waiters are woken in their order, as many in a turn of the reactor as there is room for.
+
+        :returns: fires with ``None``; fails with :class:`~txcql.errors.SessionClosed`.
+        """
+        self.check_thread()
+        if self.closed:
+            return fail(SessionClosed())
+        if not self._waiters and self._room():
+            return succeed(None)
+        return self._waiters.add(self._room)
+
+    def memory_budget(self) -> int:
+        """Bytes that the driver may hold by now, besides results: 128 KiB for each link, 2 KiB for
+        each request in flight, and the bodies that are not answered."""
+        pools = self.pools.values()
+        links = 1 + sum(pool.size for pool in pools)
+        in_flight = sum(pool.sent + len(pool.queue) for pool in pools)
+        bodies = sum(pool.request_bytes for pool in pools)
+        return links * 128 * 1024 + in_flight * 2048 + bodies
 
     def snapshot(self) -> dict[str, Any]:
         """The state of every node and link, as plain data."""
@@ -182,156 +243,34 @@ class Session:
             "nodes": self._view.snapshot(),
         }
 
-    # What requests call.
-
-    def execute_encoded(
-        self, statement: str | PreparedStatement, values: bytes, options: RequestOptions
-    ) -> Deferred[Result]:
-        """Execute a statement whose values are encoded.
-
-        :param values: with their [short] count; ``b""`` for text.
-        """
-        settings = self.settings
-        timeout = options.timeout
-        idempotent = options.idempotent
-        if isinstance(statement, str):
-            generation = None
-            handler = self._text_handler(statement, options.row_factory)
-            head, tail = requests.query_parts(self.version, statement, options.query, has_values=False)
-            head = options.prefix + head
-            if idempotent is None:
-                idempotent = is_select(statement)
-            if timeout is None:
-                timeout = settings.ddl_timeout if is_ddl(statement) else settings.request_timeout
-        else:
-            generation = statement.generation
-            handler = generation.handler
-            if options is not self._default:
-                handler = handler.with_row_factory(options.row_factory)
-            head, tail = generation.parts_for(self.version, options)
-            if len(values) == 2:
-                values = b""
-            if idempotent is None:
-                idempotent = statement.idempotent
-            if timeout is None:
-                timeout = settings.request_timeout
-        plan = self.plan()
-        request = StatementRequest(
-            self, statement, generation, handler, options, head + values + tail, timeout, idempotent
-        )
-        deferred: Deferred[Result] = request.deferred  # type: ignore[assignment]
-        request.start(plan)
-        return deferred
-
-    def reprepare(self, statement: PreparedStatement, pool: NodePool) -> Deferred[PreparedGeneration]:
-        """Prepare a statement again, at a node that does not know it.
-
-        However many requests the node refuses for it, it is told the statement once.
-
-        :returns: fires with its new generation, which is the statement's from then on.
-        """
-        return self._repreparing.join((pool, statement), lambda: self._reprepare(statement, pool))
-
-    def _reprepare(self, statement: PreparedStatement, pool: NodePool) -> Deferred[PreparedGeneration]:
-        keyspace = statement.keyspace if self.version >= 5 else None
-        body = requests.prepare(self.version, statement.text, keyspace)
-        plan = iter([node for node, other in self.pools.items() if other is pool])
-
-        def prepared(answer: Prepared) -> PreparedGeneration:
-            statement.generation = PreparedGeneration(answer, self._handler(answer))
-            return statement.generation
-
-        return self._send_prepare(body, plan).addCallback(prepared)
-
-    def apply(self, result: Result) -> Deferred[Result]:
-        """Do what a Set_keyspace or Schema_change asks for, before its result is delivered.
-
-        :returns: fires with the result.
-        """
-        return Deferred.fromCoroutine(self._apply(result))
-
-    def check_thread(self) -> None:
-        """
-        :raises RuntimeError: this is not the thread of the session's reactor.
-        """
-        if get_ident() != self._thread:
-            raise RuntimeError(
-                "a txcql session is used in its reactor's thread only: from another thread call "
-                "twisted.internet.threads.blockingCallFromThread(reactor, session.execute, …)"
-            )
-
-    def why_down(self) -> str:
-        """Why no node is up, for an error."""
-        return self._view.why_down()
-
     def __repr__(self) -> str:
         state = "closed" if self.closed else f"v{self.version} nodes={len(self.pools)}"
         return f"<Session {state} keyspace={self.keyspace} requests={len(self.deadlines)}>"
 
     # Inside.
 
-    def _prepare_and_execute(
-        self, text: str, parameters: Parameters, options: RequestOptions
-    ) -> Deferred[Result]:
-        keyspace = options.query.keyspace
-        statement = self._prepared.find(keyspace if keyspace is not None else self.keyspace, text)
-        if statement is not None:
-            values = statement.generation.encoder.encode(parameters, self.version)
-            return self.execute_encoded(statement, values, options)
-        preparing = self._prepare(text, keyspace)
-        timeout = options.timeout if options.timeout is not None else self.settings.request_timeout
-        request = StatementRequest(self, text, None, None, options, b"", timeout, options.idempotent or False)
-        deferred: Deferred[Result] = request.deferred  # type: ignore[assignment]
-        request.prepare_first(preparing, parameters)
-        return deferred
-
-    def _prepare(self, text: str, keyspace: str | None) -> Deferred[PreparedStatement]:
-        body = requests.prepare(self.version, text, keyspace)
-        current = keyspace if keyspace is not None else self.keyspace
-        return self._prepared.get(current, text, lambda: self._begin_prepare(text, current, body))
-
-    def _begin_prepare(self, text: str, keyspace: str | None, body: bytes) -> Deferred[PreparedStatement]:
-        def prepared(answer: Prepared) -> PreparedStatement:
-            return PreparedStatement(text, keyspace, answer, self._handler(answer))
-
-        return self._send_prepare(body, self.plan()).addCallback(prepared)
-
-    def _send_prepare(self, body: bytes, plan: Iterator[Any]) -> Deferred[Prepared]:
-        request = PrepareRequest(self, PrepareHandler(), body)
-        deferred: Deferred[Prepared] = request.deferred  # type: ignore[assignment]
-        request.start(plan)
-        return deferred
-
-    def _handler(self, prepared: Prepared) -> ResponseHandler:
-        return ResponseHandler(self._decoders, self.settings.row_factory, prepared.columns)
-
-    def _text_handler(self, text: str, row_factory: RowFactory) -> ResponseHandler:
-        key = (text, row_factory)
-        handler = self._text_handlers.get(key)
-        if handler is None:
-            handler = ResponseHandler(self._decoders, row_factory)
-            if len(text) > _LONGEST_TEXT_KEPT:
-                return handler
-            self._text_handlers[key] = handler
-            if len(self._text_handlers) > _TEXT_HANDLERS:
-                self._text_handlers.popitem(last=False)
-        return handler
-
-    async def _apply(self, result: Result) -> Result:
-        change = result.change
-        if isinstance(change, SetKeyspace):
-            # One change at a time: a node may carry out two USEs of one link in any order.
-            await self._switching.acquire()
-            try:
-                self.keyspace = change.keyspace
-                await gatherResults(
-                    [Deferred.fromCoroutine(pool.use(change.keyspace)) for pool in self.pools.values()]
-                )
-            finally:
-                self._switching.release()
-        elif change is not None:
-            result.schema_agreement = await self._view.agree(self.settings.schema_agreement_timeout)
-        return result
+    async def _execute_many(
+        self,
+        statement: str | PreparedStatement,
+        rows: Iterable[Any] | AsyncIterable[Any],
+        concurrency: int,
+        on_result: OnResult | None,
+        ordered: bool,
+        raise_errors: bool,
+        options: ExecuteOptions,
+    ) -> Any:
+        if self.closed:
+            raise SessionClosed
+        chosen = self._default.changed(self.version, options) if options else self._default
+        if isinstance(statement, str):
+            statement = await self.prepare(statement, keyspace=chosen.query.keyspace)
+        if not isinstance(statement, PreparedStatement):
+            raise TypeError(f"a statement is text or prepared, got {statement!r}")
+        many = ExecuteMany(
+            self, self._reactor, statement, chosen, rows, concurrency, on_result, ordered, raise_errors
+        )
+        many.start()
+        return await many.deferred
 
     async def _close(self, drain: float) -> None:
         if len(self.deadlines):

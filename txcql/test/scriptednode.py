@@ -373,6 +373,8 @@ class ScriptedTestCase(SynchronousTestCase):
 
     def connect(self, *points: Any, **settings: Any) -> Session:
         """A session; it is closed at the end of the test."""
+        # One link to each node, unless the test is about more.
+        settings.setdefault("max_connections_local", settings.get("core_connections", 1))
         self.session = session = self.successResultOf(self.connecting(*points, **settings))
         return session
 

@@ -353,6 +353,26 @@ class StopTests(SlotTestCase):
         self.assertEqual(stopped, [None])
         self.assertStopped()
 
+    def test_retire_while_ready(self) -> None:
+        """What waits is answered first; then the link closes, and none is opened again."""
+        peer = self.make_ready()
+        link = self.owner.ready[0]
+        request = RecordedRequest()
+        link.send(request)
+        self.reactor.advance(0)
+        retired = outcome(self.slot.retire())
+        self.assertEqual((retired, link.open, link.closed), ([], False, False))
+        peer.answer(request.stream)
+        self.assertEqual((len(request.outcomes), link.closed), (1, True))
+        peer.hang_up()
+        self.assertEqual(retired, [None])
+        self.assertStopped()
+
+    def test_retire_while_it_waits(self) -> None:
+        self.reactor.advance(0)
+        self.assertEqual(outcome(self.slot.retire()), [None])
+        self.assertStopped()
+
     def test_stop_while_it_connects(self) -> None:
         self.assertEqual(outcome(self.slot.stop()), [None])
         self.assertStopped()

@@ -8,6 +8,7 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from txcql.errors import NOT_SENT, BusyConnectionError
 from txcql.pool.nodepool import NodePool
+from txcql.session.results import Result
 from txcql.test.scriptednode import ScriptedTestCase, columns
 from txcql.wire import constants
 
@@ -53,7 +54,7 @@ class PoolTestCase(ScriptedTestCase):
                 self.fail(f"{deferred} is not answered")
         for link in self.pool.links:
             self.assertEqual((link.sent, link.request_bytes), (0, 0))
-        self.pool_repr(0, 0, f"{len(self.pool.links)}/{len(self.pool.snapshot())}")
+        self.assertIn(" sent=0 queued=0>", repr(self.pool))
 
 
 class FlowTests(PoolTestCase):
@@ -292,6 +293,291 @@ class BytesTests(PoolTestCase):
         self.reactor.settle()
         self.assertEqual([link.sent for link in self.pool.links], [3, 3, 3])
         self.let_go(waiting)
+
+
+class RoomTests(PoolTestCase):
+    """What the pool says of its room, to those who wait for it."""
+
+    def waiting(self, size: int = 0) -> Deferred[None]:
+        return self.pool.when_bulk_room(size)
+
+    def test_single(self) -> None:
+        """As many as are missing to the high mark; none while it drains or has a queue."""
+        self.connect(max_requests_per_connection=10)
+        self.assertEqual(self.pool.room(), 8)
+        waiting = self.ask(5)
+        self.assertEqual(self.pool.room(), 3)
+        waiting += self.ask(4)
+        self.assertEqual(self.pool.room(), 0)
+        self.one.release(3)
+        self.reactor.settle()
+        self.assertEqual(self.pool.room(), 0)
+        self.one.release(1)
+        self.reactor.settle()
+        self.pool_repr(sent=5, queued=0)
+        self.assertEqual(self.pool.room(), 3)
+        self.let_go(waiting)
+
+    def test_bulk(self) -> None:
+        """A tenth of the high mark less."""
+        self.connect(max_requests_per_connection=100)
+        self.assertEqual(self.pool.bulk_room(0), 72)
+        waiting = self.ask(72)
+        self.assertEqual((self.pool.bulk_room(0), self.pool.room()), (0, 8))
+        self.let_go(waiting)
+
+    def test_bulk_of_many_links(self) -> None:
+        """What each link has; chosen in turn, a link without any makes the others wait."""
+        self.connect(core_connections=2, max_requests_per_connection=10)
+        (first, _) = self.pool.links
+        first.query("SELECT k, v FROM t")
+        self.assertEqual(self.pool.bulk_room(0), 13)
+        self.let_go([])
+        self.tearDown()
+        self.connect(core_connections=2, max_requests_per_connection=10, connection_selection="round-robin")
+        (first, _) = self.pool.links
+        for _ in range(7):
+            first.query("SELECT k, v FROM t")
+        self.assertEqual(self.pool.bulk_room(0), 0)
+        self.reactor.settle()
+        self.let_go([])
+
+    def test_woken_below_the_bulk_mark(self) -> None:
+        """Though no link has opened: after the read that made the room."""
+        self.connect(max_requests_per_connection=100)
+        waiting = self.ask(75)
+        waiter = self.waiting()
+        self.one.release(3)
+        self.reactor.settle()
+        self.assertNoResult(waiter)
+        self.one.release(1)
+        self.reactor.settle()
+        self.successResultOf(waiter)
+        (link,) = self.pool.links
+        self.reactor.settle()
+        self.assertIsNone(link.on_read)
+        self.let_go(waiting)
+
+    def test_woken_when_the_node_is_lost(self) -> None:
+        """To look for another."""
+        self.connect(max_requests_per_connection=10)
+        waiting = self.ask(10, idempotent=False)
+        waiter = self.waiting()
+        self.one.stop()
+        self.reactor.settle()
+        self.successResultOf(waiter)
+        for deferred in waiting:
+            self.failureResultOf(deferred)
+
+    def test_woken_when_closed(self) -> None:
+        """There is nothing to wait for."""
+        session = self.connect(max_requests_per_connection=10)
+        waiting = self.ask(10)
+        waiter = self.waiting()
+        session.close()
+        self.successResultOf(waiter)
+        for deferred in waiting:
+            self.failureResultOf(deferred)
+
+    def test_cancelled(self) -> None:
+        """Nobody looks for room in vain."""
+        self.connect(max_requests_per_connection=10)
+        waiting = self.ask(10)
+        waiter = self.waiting()
+        self.assertTrue(self.pool.bulk_waits)
+        waiter.cancel()
+        self.failureResultOf(waiter, CancelledError)
+        self.assertFalse(self.pool.bulk_waits)
+        self.let_go(waiting)
+        self.assertIsNone(self.pool.links[0].on_read)
+
+
+class GrowthTests(PoolTestCase):
+    """A pool that opens links and closes them."""
+
+    def test_grows(self) -> None:
+        """When every link drains, one more is opened, and takes what is queued."""
+        self.connect(max_connections_local=3, max_requests_per_connection=10)
+        waiting = self.ask(8)
+        self.pool_repr(sent=8, queued=0, connections="2/3")
+        waiting += self.ask(8)
+        self.pool_repr(sent=16, queued=0, connections="3/3")
+        waiting += self.ask(14)
+        self.pool_repr(sent=24, queued=6, connections="3/3")
+        self.failureResultOf(self.session.execute(LIST), BusyConnectionError)  # type: ignore[union-attr]
+        self.let_go(waiting)
+
+    def test_one_at_a_time(self) -> None:
+        """However many requests come: while one link is being opened, there is no other."""
+        self.connect(max_connections_local=8, max_requests_per_connection=10)
+        self.one.silent = True
+        dialled = len(self.reactor.dialled)
+        waiting = self.ask(10)
+        self.assertEqual(len(self.reactor.dialled), dialled + 1)
+        self.let_go(waiting)
+        self.assertEqual(self.pool.size, 2)
+
+    def test_at_max(self) -> None:
+        """With grow_at="max" not before the pool can accept no more."""
+        self.connect(max_connections_local=2, max_requests_per_connection=10, grow_at="max")
+        waiting = self.ask(9)
+        self.pool_repr(sent=8, queued=1, connections="1/2")
+        waiting += self.ask(1)
+        self.pool_repr(sent=10, queued=0, connections="2/2")
+        self.let_go(waiting)
+
+    def test_smallest_pool_at_max(self) -> None:
+        """Where nothing can be queued, a refusal makes it grow."""
+        self.connect(max_connections_local=2, max_requests_per_connection=1, grow_at="max")
+        waiting = self.ask(2)
+        self.failureResultOf(waiting.pop(), BusyConnectionError)
+        waiting += self.ask(1)
+        self.pool_repr(sent=2, queued=0, connections="2/2")
+        self.let_go(waiting)
+
+    def test_frozen_node(self) -> None:
+        """A node that has said nothing within the read timeout is given no further link."""
+        self.connect(max_connections_local=8, max_requests_per_connection=10, read_timeout=5.0)
+        self.reactor.advance(5.5)
+        waiting = self.ask(10)
+        self.pool_repr(sent=8, queued=2, connections="1/8")
+        self.one.release(1)
+        self.reactor.settle()
+        waiting += self.ask(1)
+        self.assertEqual(self.pool.size, 2)
+        self.let_go(waiting)
+
+    def test_failing_growth(self) -> None:
+        """The links that there are go on; the slot tries again by its schedule."""
+        self.connect(max_connections_local=2, max_requests_per_connection=10)
+        self.one.refusing = True
+        waiting = self.ask(9)
+        self.pool_repr(sent=8, queued=1, connections="1/2")
+        self.assertTrue(self.pool.up)
+        self.one.refusing = False
+        self.reactor.advance(1.0)
+        self.reactor.settle()
+        self.pool_repr(sent=9, queued=0, connections="2/2")
+        self.let_go(waiting)
+
+    def test_shrinks(self) -> None:
+        """The newest goes, when one less would have sufficed for the idle timeout."""
+        self.connect(max_connections_local=3, max_requests_per_connection=10)
+        waiting = self.ask(8)
+        waiting += self.ask(8)
+        oldest = self.pool.links[0]
+        self.let_go_of_grown(waiting)
+        self.reactor.advance(119)
+        self.assertEqual(self.pool.size, 3)
+        self.reactor.advance(1)
+        self.reactor.settle()
+        self.pool_repr(sent=0, queued=0, connections="2/3")
+        self.assertEqual(len(self.one.links), 3)
+        self.reactor.advance(120)
+        self.reactor.settle()
+        self.pool_repr(sent=0, queued=0, connections="1/3")
+        self.assertEqual(self.pool.links, [oldest])
+        self.reactor.advance(500)
+        self.assertEqual(self.pool.size, 1)
+
+    def let_go_of_grown(self, waiting: list[Deferred[Any]]) -> None:
+        self.one.holds = lambda asked: False
+        self.one.release()
+        self.reactor.settle()
+        for deferred in waiting:
+            self.successResultOf(deferred)
+
+    def test_drains_before_it_closes(self) -> None:
+        """What is on the newest link is answered there; it is given nothing more."""
+        session = self.connect(
+            max_connections_local=2,
+            max_requests_per_connection=10,
+            connection_selection="round-robin",
+            read_timeout=1000.0,
+        )
+        self.let_go_of_grown(self.ask(8))
+        self.one.holds = lambda asked: True
+        # 5 are the low mark of one link: 4 have fitted below.
+        last = [session.execute(LIST, timeout=1000.0) for _ in range(4)]
+        self.reactor.settle()
+        newest = self.pool.links[1]
+        self.assertEqual(newest.sent, 2)
+        self.reactor.advance(120)
+        self.reactor.settle()
+        self.pool_repr(sent=2, queued=0, connections="1/2")
+        self.assertEqual(len(self.pool.snapshot()), 2)
+        more = self.ask(2)
+        self.assertEqual((newest.sent, newest.closed), (2, False))
+        self.let_go_of_grown(last + more)
+        self.assertTrue(newest.closed)
+        self.assertEqual(len(self.pool.snapshot()), 1)
+        self.assertIsNone(self.pool.error)
+
+    def test_closed_while_it_drains(self) -> None:
+        """A link that is being given up is closed with the others."""
+        session = self.connect(
+            max_connections_local=2,
+            max_requests_per_connection=10,
+            connection_selection="round-robin",
+            read_timeout=1000.0,
+        )
+        self.let_go_of_grown(self.ask(8))
+        self.one.holds = lambda asked: True
+        last = [session.execute(LIST, timeout=1000.0) for _ in range(2)]
+        self.reactor.advance(120)
+        self.reactor.settle()
+        closing = session.close()
+        self.reactor.settle()
+        self.successResultOf(closing)
+        for deferred in last:
+            self.failureResultOf(deferred)
+
+    def test_a_lost_link_goes_first(self) -> None:
+        """Of two links, of which one is lost, the other is kept."""
+        session = self.connect(max_connections_local=2, max_requests_per_connection=10)
+        self.let_go_of_grown(self.ask(8))
+        new = self.pool.links[1]
+        self.one.refusing = True
+        self.one.links[1].drop()
+        self.reactor.advance(1)
+        self.assertEqual((self.pool.links, self.pool.size), ([new], 2))
+        self.reactor.advance(119)
+        self.reactor.settle()
+        self.assertEqual((self.pool.links, self.pool.size), ([new], 1))
+        self.assertTrue(self.pool.up)
+        self.answer(session.execute(LIST))
+
+    def test_ramp(self) -> None:
+        """From 1 link to 8 under a load that grows, and back to 1: no request fails."""
+        session = self.connect(max_requests_per_connection=20, max_connections_local=8)
+        in_flight = 0
+        outcomes: list[Any] = []
+
+        def answered(outcome: Any) -> None:
+            nonlocal in_flight
+            in_flight -= 1
+            outcomes.append(outcome)
+
+        sizes = [1]
+        for tick in range(300):
+            # Each request takes a tenth of a second; so many are in flight: up to 150, and down again.
+            self.one.release(len(self.one.held))
+            while in_flight < min(tick, 300 - tick):
+                in_flight += 1
+                session.execute(LIST).addBoth(answered)
+            self.reactor.advance(0.1)
+            self.reactor.settle()
+            if sizes[-1] != len(self.pool.links):
+                sizes.append(len(self.pool.links))
+        self.assertEqual(sizes, [1, 2, 3, 4, 5, 6, 7, 8])
+        self.one.holds = lambda asked: False
+        self.one.release()
+        for _ in range(20):
+            self.reactor.advance(60)
+            session.execute(LIST).addBoth(answered)
+            self.reactor.settle()
+        self.pool_repr(sent=0, queued=0, connections="1/8")
+        self.assertEqual([outcome for outcome in outcomes if not isinstance(outcome, Result)], [])
 
 
 class LifeTests(PoolTestCase):

@@ -58,6 +58,31 @@ class RetirementTests(LinkTestCase):
         self.assertEqual((self.link.streams.orphans, self.link.open), (2, False))
 
 
+class NotNeededTests(LinkTestCase):
+    """A link that is not needed any more."""
+
+    def test_what_waits_is_answered_first(self) -> None:
+        (request,) = self.send_now()
+        self.link.retire("not needed any more")
+        self.assertEqual((self.link.open, self.link.closed), (False, False))
+        self.peer.answer(request.stream)
+        self.assertEqual(len(request.outcomes), 1)
+        self.assertClosed(f"{NODE}: not needed any more")
+
+    def test_idle(self) -> None:
+        self.link.retire("not needed any more")
+        self.assertClosed(f"{NODE}: not needed any more")
+
+    def test_reads_are_told(self) -> None:
+        """Who waits for room hears of each read."""
+        reads: list[int] = []
+        first, second = self.send_now(2)
+        self.link.on_read = lambda: reads.append(self.link.sent)
+        self.peer.answer(first.stream)
+        self.peer.answer(second.stream)
+        self.assertEqual(reads, [1, 0])
+
+
 class AgeTests(LinkTestCase):
     """One orphan that is older than two request deadlines is enough."""
 

@@ -8,15 +8,18 @@ from threading import Thread
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
 
 from txcql.errors import (
     NOT_SENT,
     SENT,
+    BusyConnectionError,
     CQLSyntaxError,
     DecodeError,
     EncodeError,
     InvalidRequest,
     ProtocolError,
+    SessionClosed,
 )
 from txcql.test.scriptednode import columns
 from txcql.test.scriptedsession import INSERT, LIST, SELECT, SessionTestCase, held
@@ -380,3 +383,194 @@ class MemoryTests(SessionTestCase):
         self.one.requests.clear()
         del deferred
         self.assertIsNone(gone())
+
+
+class ReadyTests(SessionTestCase):
+    """when_ready()."""
+
+    def fill(self, count: int, **settings: Any) -> list[Deferred[Any]]:
+        """A session with so many requests that are not answered."""
+        session = self.connect(**settings)
+        self.one.holds = held
+        waiting = [session.execute(LIST) for _ in range(count)]
+        self.reactor.settle()
+        return waiting
+
+    def release(self, count: int | None = None) -> None:
+        self.one.release(count)
+        self.reactor.settle()
+
+    def test_at_once(self) -> None:
+        """There is room: nobody waits."""
+        self.successResultOf(self.connect().when_ready())
+
+    def test_woken_in_order(self) -> None:
+        """As many as there is room for, and each makes its request at once."""
+        self.fill(10, max_requests_per_connection=10)
+        session = self.session
+        assert session is not None
+        woken: list[int] = []
+        more: list[Deferred[Any]] = []
+
+        def ready(_: None, number: int) -> None:
+            woken.append(number)
+            more.append(session.execute(LIST))
+
+        for number in range(10):
+            session.when_ready().addCallback(ready, number)
+        self.release(3)
+        self.assertEqual(woken, [])
+        # 4 are sent, the queue of 2 moves, and there is room for 2 more.
+        self.release(1)
+        self.assertEqual(woken, [0, 1])
+        self.release(4)
+        self.assertEqual(woken, [0, 1, 2, 3, 4, 5])
+        self.one.holds = lambda asked: False
+        self.release()
+        self.assertEqual(woken, list(range(10)))
+        self.assertEqual(len([self.answer(deferred) for deferred in more]), 10)
+
+    def test_room_that_is_not_used(self) -> None:
+        """Those who are woken and make no request hold up nobody, and nobody is woken in vain."""
+        self.fill(8, max_requests_per_connection=10)
+        assert self.session is not None
+        woken: list[Deferred[None]] = []
+        seen: set[int] = set()
+
+        def ready(_: None, waiter: Deferred[None]) -> None:
+            woken.append(waiter)
+            self.reactor.callLater(0, lambda: seen.add(len(woken)))
+
+        waiting = [self.session.when_ready() for _ in range(20)]
+        for waiter in waiting:
+            waiter.addCallback(ready, waiter)
+        self.release(4)
+        self.assertEqual(woken, waiting)
+        self.assertEqual(seen, {4, 8, 12, 16, 20})
+        self.release()
+
+    def test_behind_those_who_wait(self) -> None:
+        """Who comes later is later, though there is room by then."""
+        self.fill(8, max_requests_per_connection=10)
+        assert self.session is not None
+        order: list[str] = []
+        for name in "ab":
+            self.session.when_ready().addCallback(lambda _, name: order.append(name), name)
+        self.release()
+        self.session.when_ready().addCallback(lambda _: order.append("c"))
+        self.assertEqual(order, ["a", "b", "c"])
+
+    def test_bytes(self) -> None:
+        """After a refusal for its size, it is room for as much that is waited for."""
+        text = "SELECT k, v FROM t WHERE " + "x" * 1000
+        self.one.teach(text, columns=columns(k="int"), rows=[])
+        session = self.connect(max_request_bytes=10_000)
+        self.one.holds = held
+        for _ in range(9):
+            session.execute(text)
+        small = session.execute(LIST)
+        self.reactor.settle()
+        self.error(session.execute(text), BusyConnectionError)
+        ready = session.when_ready()
+        self.assertNoResult(ready)
+        self.one.held.pop().reply()
+        self.answer(small)
+        self.assertNoResult(ready)
+        self.release(1)
+        self.successResultOf(ready)
+        large = session.execute(text)
+        self.assertNoResult(large)
+        self.one.holds = lambda asked: False
+        self.release()
+        self.answer(large)
+
+    def test_never_ready_for_what_is_refused(self) -> None:
+        """A loop of "refused, wait, again" waits for an answer each time round."""
+        text = "SELECT k, v FROM t WHERE " + "x" * 1000
+        self.one.teach(text, columns=columns(k="int"), rows=[])
+        session = self.connect(max_request_bytes=1500)
+        self.one.holds = held
+        first, tries = session.execute(LIST), 0
+
+        async def persist() -> None:
+            nonlocal tries
+            while True:
+                tries += 1
+                try:
+                    await session.execute(text)
+                    return
+                except BusyConnectionError:
+                    await session.when_ready()
+
+        session.execute("SELECT k, v FROM t WHERE " + "x" * 800).addErrback(lambda _: None)
+        done = Deferred.fromCoroutine(persist())
+        self.reactor.settle()
+        self.assertEqual(tries, 1)
+        self.one.holds = lambda asked: False
+        self.release()
+        self.successResultOf(done)
+        self.successResultOf(first)
+        self.assertEqual(tries, 2)
+
+    def test_no_node(self) -> None:
+        """It waits until one is up."""
+        session = self.connect()
+        self.one.stop()
+        self.reactor.settle()
+        ready = session.when_ready()
+        self.assertNoResult(ready)
+        self.one.refusing = False
+        self.reactor.advance(1.0)
+        self.reactor.settle()
+        self.successResultOf(ready)
+
+    def test_cancel(self) -> None:
+        """It waits no more, and takes nobody's place."""
+        self.fill(8, max_requests_per_connection=10)
+        assert self.session is not None
+        first, second = self.session.when_ready(), self.session.when_ready()
+        first.cancel()
+        self.failureResultOf(first, CancelledError)
+        self.release()
+        self.successResultOf(second)
+
+    def test_closed(self) -> None:
+        """It fails, for those who wait and for those who come."""
+        waiting = self.fill(8, max_requests_per_connection=10)
+        session = self.session
+        assert session is not None
+        readies = [session.when_ready() for _ in range(3)]
+
+        def cancel_another(failure: Failure) -> Failure:
+            readies[1].cancel()
+            return failure
+
+        readies[0].addErrback(cancel_another)
+        session.close()
+        self.failureResultOf(readies[0], SessionClosed)
+        self.failureResultOf(readies[1], CancelledError)
+        self.failureResultOf(readies[2], SessionClosed)
+        self.failureResultOf(session.when_ready(), SessionClosed)
+        for deferred in waiting:
+            self.failureResultOf(deferred, SessionClosed)
+        self.one.held.clear()
+
+
+class MemoryBudgetTests(SessionTestCase):
+    """memory_budget()."""
+
+    def test_links_and_requests(self) -> None:
+        """128 KiB a link, the control connection's too; 2 KiB a request, and its body."""
+        session = self.connect(core_connections=2)
+        self.assertEqual(session.memory_budget(), 3 * 131_072)
+        self.one.holds = held
+        waiting = [session.execute(LIST) for _ in range(10)]
+        (pool,) = session.pools.values()
+        bodies = pool.request_bytes
+        self.assertGreater(bodies, 10 * len(LIST))
+        self.assertEqual(session.memory_budget(), 3 * 131_072 + 10 * 2048 + bodies)
+        self.reactor.settle()
+        self.one.release()
+        for deferred in waiting:
+            self.answer(deferred)
+        self.assertEqual(session.memory_budget(), 3 * 131_072)

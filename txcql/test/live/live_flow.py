@@ -31,7 +31,8 @@ async def open_slow(open_session, breakable, control):
     await admin.execute("CREATE TABLE slow.things (id int PRIMARY KEY, v text)")
 
     async def connect(**settings):
-        return await open_session(breakable, keyspace="slow", **settings)
+        # One link: a second one would take what waits for the first.
+        return await open_session(breakable, keyspace="slow", max_connections_local=1, **settings)
 
     yield connect
     await control.cont(0)

@@ -106,6 +106,16 @@ async def test_the_quickstart_prints_what_the_documentation_says(cassandra, open
         await session.execute("DROP KEYSPACE IF EXISTS quickstart")
 
 
+async def test_the_example_of_much_data_prints_what_the_documentation_says(cassandra, open_session):
+    """To the letter."""
+    session = await open_session()
+    expected = (examples() / "muchdata.out").read_text(encoding="utf-8")
+    try:
+        assert output_of(examples() / "muchdata.py", cassandra.nodes[0].address) == expected
+    finally:
+        await session.execute("DROP KEYSPACE IF EXISTS muchdata")
+
+
 def test_the_demonstration_on_a_real_cluster(cassandra):
     """Every row comes back as it was written."""
     node, rows = cassandra.nodes[0], max(1000, sized(20_000))
