@@ -105,11 +105,13 @@ class Heartbeat:
                 self._call = self._clock.callLater(0, self._judge)
                 return
             self._asked_at = None
-        silent = self._clock.seconds() - received_at
-        if silent >= self._interval:
+        # Times are compared, not spans: what rounding leaves of a span may be too small to wait for.
+        due = received_at + self._interval
+        now = self._clock.seconds()
+        if now >= due:
             self._send()
         else:
-            self._wait(self._interval - silent)
+            self._wait(due - now)
 
     def _judge(self) -> None:
         self._call = None

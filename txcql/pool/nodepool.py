@@ -227,6 +227,11 @@ class NodePool:
             self._sizing.grow()
         return waiter
 
+    def look_for_room(self) -> None:
+        """Requests were withdrawn: wake whom that makes room for."""
+        if self._bulk or self._refused:
+            self._read_done()
+
     def submit_past_queue(self, request: PendingRequest) -> CQLError | None:
         """Send a request of the driver's own past the queue; it counts as sent.
 

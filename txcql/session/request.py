@@ -107,7 +107,9 @@ class Request(PendingRequest):
 
     def failed(self, error: CQLError) -> None:
         self.holder = None
+        pool = cast(NodePool, self.pool)
         self._attempt_failed(error)
+        pool.look_for_room()
 
     # What the session tells.
 
@@ -119,6 +121,8 @@ class Request(PendingRequest):
         error.delivery = delivery
         error.node = self.pool.name if self.pool is not None else None
         self._fire(error)
+        if self.pool is not None:
+            self.pool.look_for_room()
 
     @property
     def on_link(self) -> bool:
@@ -137,6 +141,8 @@ class Request(PendingRequest):
         self._withdraw()
         self.deferred = None
         self.session.deadlines.remove(self, self.timeout)
+        if self.pool is not None:
+            self.pool.look_for_room()
 
     # For subclasses.
 

@@ -19,6 +19,7 @@ from txcql.errors import (
     EncodeError,
     InvalidRequest,
     ProtocolError,
+    RequestTimeout,
     SessionClosed,
 )
 from txcql.test.scriptednode import columns
@@ -483,6 +484,30 @@ class ReadyTests(SessionTestCase):
         self.one.holds = lambda asked: False
         self.release()
         self.answer(large)
+
+    def test_bytes_that_are_withdrawn(self) -> None:
+        """A request that is cancelled, or gives up, makes room without an answer."""
+        text = "SELECT k, v FROM t WHERE " + "x" * 1000
+        self.one.teach(text, columns=columns(k="int"), rows=[])
+        session = self.connect(max_request_bytes=2500, read_timeout=3.0)
+        self.one.holds = held
+        first = session.execute(text, idempotent=False)
+        second = session.execute(text, timeout=2.0)
+        self.error(session.execute(text), BusyConnectionError)
+        ready = session.when_ready()
+        self.reactor.settle()
+        self.assertNoResult(ready)
+        self.reactor.advance(2.05)
+        self.failureResultOf(second, RequestTimeout)
+        self.successResultOf(ready)
+        third = session.execute(text)
+        self.error(session.execute(text), BusyConnectionError)
+        ready = session.when_ready()
+        third.cancel()
+        self.failureResultOf(third, CancelledError)
+        self.successResultOf(ready)
+        self.release()
+        self.successResultOf(first)
 
     def test_never_ready_for_what_is_refused(self) -> None:
         """A loop of "refused, wait, again" waits for an answer each time round."""
