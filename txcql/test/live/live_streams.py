@@ -175,7 +175,14 @@ async def test_many_large_inserts_at_once(session):
 
 async def test_links_come_with_the_load_and_go_again(open_session, keyspace, reactor):
     """A ramp of ten seconds takes all eight links; idle, one is left. No request fails."""
-    session = await open_session(keyspace=keyspace, max_requests_per_connection=40, idle_timeout=1.0)
+    # Far from the high mark to the limit, so that a link has time to come before requests are refused.
+    session = await open_session(
+        keyspace=keyspace,
+        max_requests_per_connection=80,
+        high_watermark=0.5,
+        low_watermark=0.25,
+        idle_timeout=1.0,
+    )
     await session.execute("CREATE TABLE few (id int PRIMARY KEY, v text)")
     insert = await session.prepare("INSERT INTO few (id, v) VALUES (?, ?)")
     begun = reactor.seconds()
