@@ -289,7 +289,8 @@ class NodePool:
 
     def link_draining(self, link: CQLProtocol) -> None:
         self._look_for_open()
-        if not self._open and not link.closed and not self._grow_at_max:
+        # A transport that is going down stops its producer first: that is no reason to grow.
+        if not self._open and link.gate.draining and not link.closed and not self._grow_at_max:
             self._sizing.grow()
 
     def link_down(self, slot: CQLClientFactory, link: CQLProtocol | None, error: CQLError) -> None:
