@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from txcql.errors import ProtocolError
 from txcql.wire.constants import EVENT, FLAG_COMPRESSED, QUERY, RESULT
-from txcql.wire.frames import Frame, FrameCodec, pack_header
+from txcql.wire.frames import Frame, FrameCodec, UnreadableBody, pack_header
 from txcql.wire.segments import MAX_PAYLOAD, encode_segment
 
 LINKS = [
@@ -154,12 +154,32 @@ class FrameCodecTests(SynchronousTestCase):
             self.assertEqual(body, NOISE[:500])
 
     def test_flag_without_negotiation(self) -> None:
-        """Without a negotiated compression the bytes are taken as they are."""
+        """Without a negotiated compression a server reads the bytes as they are; a client refuses them."""
         codec = FrameCodec(4)
         codec.receive(pack_header(4, FLAG_COMPRESSED, 1, QUERY, 3) + b"abc")
         frame = codec.next_frame()
         assert frame is not None
         self.assertEqual(frame.body, b"abc")
+        codec.receive(pack_header(0x84, FLAG_COMPRESSED, 7, RESULT, 3) + b"abc")
+        error = self.assertRaises(UnreadableBody, codec.next_frame)
+        self.assertEqual(error.stream, 7)
+        self.assertIn("no compression was agreed on", str(error))
+
+    def test_flag_in_v5(self) -> None:
+        """In v5 the flag of a frame means nothing, and segments are compressed."""
+        codec = FrameCodec(5, "lz4", True)
+        codec.receive(codec.encode_frame(1, RESULT, b"abc", FLAG_COMPRESSED, response=True))
+        self.assertEqual(codec.next_frame(), Frame(0x85, FLAG_COMPRESSED, 1, RESULT, b"abc"))
+
+    def test_behind_an_unreadable_body(self) -> None:
+        """A body that cannot be decompressed spoils no other frame."""
+        codec = FrameCodec(4, "lz4")
+        bad = b"\0\0\0\x09\xff\xff"
+        codec.receive(pack_header(0x84, FLAG_COMPRESSED, 1, RESULT, len(bad)) + bad)
+        codec.receive(codec.encode_frame(2, RESULT, b"good", response=True))
+        self.assertEqual(self.assertRaises(UnreadableBody, codec.next_frame).stream, 1)
+        self.assertEqual(codec.next_frame(), Frame(0x84, 0, 2, RESULT, b"good"))
+        self.assertIsNone(codec.next_frame())
 
     def test_bad_compressed_body(self) -> None:
         """A body that cannot be decompressed, or would become too large."""
@@ -172,6 +192,7 @@ class FrameCodecTests(SynchronousTestCase):
             ("snappy", b"\xff\xff\xff\xff\xff\xff"),
             ("snappy", b"\xff\xff\xff\xff\x07\0"),
             ("snappy", b"\x09\xff\xff"),
+            ("snappy", b"\xff\xff\xff\x7f" + b"\0" * 90),
         ):
             codec = FrameCodec(4, compression)
             codec.receive(pack_header(4, FLAG_COMPRESSED, 1, QUERY, len(body)) + body)
@@ -202,6 +223,20 @@ class FrameCodecTests(SynchronousTestCase):
         codec = FrameCodec(5)
         codec.receive(pack_header(0x84, 0, 0, RESULT, 1) + b"a" + pack_header(0x86, 0x10, 0, RESULT, 0))
         self.assertEqual([frame.version for frame in drain(codec)], [0x84, 0x86])
+
+    def test_answers_only(self) -> None:
+        """A link that is ready takes nothing but answers, in its own version."""
+        for version, said in (
+            (0x84, "the peer answers in protocol version 4, where 5 was agreed on"),
+            (0x86, "the peer answers in protocol version 6, where 5 was agreed on"),
+            (0x05, "the peer sent a request: it is no server"),
+            (0x04, "the peer sent a request: it is no server"),
+        ):
+            codec = FrameCodec(5)
+            codec.expect_answers()
+            codec.receive(pack_header(0x85, 0, 1, RESULT, 0) + pack_header(version, 0, 1, RESULT, 0))
+            self.assertEqual(codec.next_frame(), Frame(0x85, 0, 1, RESULT, b""))
+            self.assertEqual(str(self.assertRaises(ProtocolError, codec.next_frame)), said)
 
     def test_not_cql(self) -> None:
         """What came instead is quoted."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
+
 from twisted.trial.unittest import SynchronousTestCase
 
-from txcql.wire.murmur3 import composite_key, token
+from txcql.wire.murmur3 import composite_key, pure_token, token
 
 TOKENS = {
     "00": 5048724184180415669,
@@ -29,6 +31,15 @@ class Murmur3Tests(SynchronousTestCase):
         """The tokens that a real node gives."""
         for key, expected in TOKENS.items():
             self.assertEqual(token(bytes.fromhex(key)), expected, key)
+
+    def test_pure(self) -> None:
+        """With a library and without: the same tokens, for keys of any length and any bytes."""
+        draw = random.Random(5)
+        for size in range(100):
+            for key in (draw.randbytes(size), bytes(draw.randrange(0x80) for _ in range(size))):
+                self.assertEqual(token(key), pure_token(key), key.hex())
+        for hexadecimal, expected in TOKENS.items():
+            self.assertEqual(pure_token(bytes.fromhex(hexadecimal)), expected)
 
     def test_composite(self) -> None:
         """Each component has its length before it and a zero behind it."""

@@ -16,14 +16,20 @@ from unicodedata import normalize
 
 __all__ = ["clean_name", "clean_names", "row_class", "unique_names"]
 
+_LONGEST = 256
+_PLAIN = re.compile(r"[a-z][a-z0-9]*(?:_+[a-z0-9]+)*", re.ASCII | re.IGNORECASE)
 _NOT_IN_NAMES = re.compile(r"\W+")
 
 
 def clean_name(name: str) -> str:
     """Give the identifier nearest to a name: ``system.now()`` -> ``system_now``, ``class`` -> ``class_``.
 
-    Python reads identifiers in their NFKC form, and named tuples have no leading underscore.
+    Python reads identifiers in their NFKC form, and named tuples have no leading underscore. Of a
+    name that is longer than any that a node gives, the beginning is taken.
     """
+    name = name[:_LONGEST]
+    if _PLAIN.fullmatch(name) and not iskeyword(name):
+        return name
     clean = _NOT_IN_NAMES.sub("_", normalize("NFKC", name))
     # Some characters count as parts of words, but not of identifiers.
     clean = "".join(letter if f"a{letter}".isidentifier() else "_" for letter in clean).strip("_") or "c"

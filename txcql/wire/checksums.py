@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 
-__all__ = ["crc24", "crc32"]
+from txcql.wire.compiled import COMPILED, compiled_splitting
+
+__all__ = ["crc24", "crc24_in_python", "crc32"]
 
 _CRC24_INITIAL = 0x875060
 _CRC24_POLYNOMIAL = 0x1974F0B
@@ -25,12 +28,16 @@ _CRC24_TABLE = tuple(_table_entry(byte) for byte in range(256))
 _CRC32_INITIAL = zlib.crc32(b"\xfa\x2d\x55\xca")
 
 
-def crc24(header: bytes) -> int:
+def crc24_in_python(header: bytes) -> int:
     """The CRC24 of a segment's header: the 3 or 5 bytes before it, in wire order."""
     crc = _CRC24_INITIAL
     for byte in header:
         crc = ((crc << 8) & 0xFFFFFF) ^ _CRC24_TABLE[(crc >> 16) ^ byte]
     return crc
+
+
+crc24: Callable[[bytes], int] = compiled_splitting.crc24 if COMPILED else crc24_in_python
+"""The one of both that is faster."""
 
 
 def crc32(payload: bytes) -> int:

@@ -12,11 +12,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from contextlib import suppress
+from functools import cache
 from itertools import chain
-from typing import Any
+from typing import Any, ClassVar
 
 from txcql.errors import DecodeError, EncodeError
 from txcql.wire.cqltypes import Codec, CQLType, hashable
+from txcql.wire.hashes import check_hashes
 from txcql.wire.scalars import DoubleType, IntegerType, is_fused
 from txcql.wire.values import EMPTY
 from txcql.wire.vints import decode_unsigned_vint, encode_unsigned_vint
@@ -133,9 +135,12 @@ def fixed_elements(codec: Codec) -> Callable[[bytes, int, int], Sequence[Any] | 
         other sizes, too many or too few bytes. ``None`` if the elements' size varies.
     """
     kind = unwrap(codec)
-    if not is_fused(kind):
-        return None
-    code, size = kind.format, kind.size
+    return _fixed_reader(kind.format, kind.size) if is_fused(kind) else None
+
+
+@cache
+def _fixed_reader(code: str, size: int) -> Callable[[bytes, int, int], Sequence[Any] | None]:
+    """The reader for one ``struct`` code; all lists of such elements share it."""
     pair = struct.Struct(f">i{code}")
     plans: dict[int, tuple[Callable[..., tuple[Any, ...]], int, tuple[int, ...]]] = {}
 
@@ -165,14 +170,19 @@ class _ElementsType(CQLType):
     :ivar element: the type of the elements.
     """
 
-    __slots__ = ("_codec", "_convert", "_fixed", "element", "name")
+    __slots__ = ("_codec", "_convert", "_fixed", "element")
+    _title: ClassVar[str]
 
-    def __init__(self, title: str, element: Codec, codec: Codec) -> None:
+    def __init__(self, element: Codec, codec: Codec) -> None:
         self.element = element
-        self.name = f"{title}<{element.name}>"
         self._codec = codec
         self._fixed = fixed_elements(codec)
         self._convert = getattr(codec, "convert", None)
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        # Not kept: each type of a deeply nested one would hold the names of all inside.
+        return f"{self._title}<{self.element.name}>"
 
     def identity(self) -> tuple[object, ...]:
         return (self.element,)
@@ -195,9 +205,10 @@ class ListType(_ElementsType):
     """
 
     __slots__ = ("hashed",)
+    _title = "list"
 
     def __init__(self, element: Codec, *, hashed: bool = False) -> None:
-        super().__init__("list", element, hashable(element) if hashed else element)
+        super().__init__(element, hashable(element) if hashed else element)
         self.hashed = hashed
 
     def hashable(self) -> CQLType:
@@ -218,16 +229,18 @@ class SetType(_ElementsType):
     """set: any set or sequence, without nulls; the server sorts it and drops doubles.
 
     :param hashed: whether it is read as a frozenset.
+    :param codec: the hashable form of the elements' type, if it is there already.
     """
 
     __slots__ = ("hashed",)
+    _title = "set"
 
-    def __init__(self, element: Codec, *, hashed: bool = False) -> None:
-        super().__init__("set", element, hashable(element))
+    def __init__(self, element: Codec, *, hashed: bool = False, codec: Codec | None = None) -> None:
+        super().__init__(element, hashable(element) if codec is None else codec)
         self.hashed = hashed
 
     def hashable(self) -> CQLType:
-        return SetType(self.element, hashed=True)
+        return SetType(self.element, hashed=True, codec=self._codec)
 
     def write(self, value: Any) -> bytes:
         if not isinstance(value, Set) and not _is_series(value):
@@ -237,6 +250,7 @@ class SetType(_ElementsType):
 
     def read(self, data: bytes) -> Any:
         elements = self._elements(data)
+        check_hashes(self, elements)
         made: Set[Any] = frozenset(elements) if self.hashed else set(elements)
         if len(made) != len(elements):
             _check_merged(self, _collection(data, self), len(made))
@@ -258,20 +272,26 @@ class MapType(CQLType):
     :ivar key: the type of the keys.
     :ivar value: the type of the values.
     :param hashed: whether it is read as a tuple of pairs, in the server's order.
+    :param key_codec: the hashable form of the keys' type, if it is there already.
     """
 
-    __slots__ = ("_key", "_value", "hashed", "key", "name", "value")
+    __slots__ = ("_key", "_value", "hashed", "key", "value")
 
-    def __init__(self, key: Codec, value: Codec, *, hashed: bool = False) -> None:
+    def __init__(
+        self, key: Codec, value: Codec, *, hashed: bool = False, key_codec: Codec | None = None
+    ) -> None:
         self.key = key
         self.value = value
         self.hashed = hashed
-        self.name = f"map<{key.name}, {value.name}>"
-        self._key = hashable(key)
+        self._key = hashable(key) if key_codec is None else key_codec
         self._value = hashable(value) if hashed else value
 
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return f"map<{self.key.name}, {self.value.name}>"
+
     def hashable(self) -> CQLType:
-        return MapType(self.key, self.value, hashed=True)
+        return MapType(self.key, self.value, hashed=True, key_codec=self._key)
 
     def identity(self) -> tuple[object, ...]:
         return self.key, self.value
@@ -295,6 +315,7 @@ class MapType(CQLType):
         pairs = zip(keys, _decode_all(self._value, parts[1::2], "value"), strict=True)
         if self.hashed:
             return tuple(pairs)
+        check_hashes(self, keys)
         made = dict(pairs)
         if len(made) != len(keys):
             _check_merged(self, parts[::2], len(made))
@@ -310,7 +331,7 @@ class VectorType(CQLType):
     :raises ValueError: if the dimension is not in 1..2**31-1.
     """
 
-    __slots__ = ("_codec", "_exact", "_struct", "bare", "dimension", "element", "hashed", "name", "size")
+    __slots__ = ("_codec", "_exact", "_struct", "bare", "dimension", "element", "hashed", "size")
 
     def __init__(self, element: Codec, dimension: int, *, hashed: bool = False) -> None:
         if not 0 < dimension < 1 << 31:
@@ -318,7 +339,6 @@ class VectorType(CQLType):
         self.element = element
         self.dimension = dimension
         self.hashed = hashed
-        self.name = f"vector<{element.name}, {dimension}>"
         self.bare = bool(getattr(element, "bare", False))
         self.size = element.size * dimension if self.bare else None
         self._codec = hashable(element) if hashed else element
@@ -328,6 +348,10 @@ class VectorType(CQLType):
         self._exact = (
             _CODES[code] if isinstance(element, (DoubleType, IntegerType)) and self._struct else None
         )
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return f"vector<{self.element.name}, {self.dimension}>"
 
     def hashable(self) -> CQLType:
         return VectorType(self.element, self.dimension, hashed=True)
@@ -407,10 +431,9 @@ class _Wrapper(CQLType):
     :ivar inner: that one.
     """
 
-    __slots__ = ("bare", "convert", "format", "inner", "name", "size")
+    __slots__ = ("bare", "convert", "format", "inner", "size")
 
-    def __init__(self, name: str, inner: Codec) -> None:
-        self.name = name
+    def __init__(self, inner: Codec) -> None:
         self.inner = inner
         self.format = getattr(inner, "format", None)
         self.size = getattr(inner, "size", None)
@@ -440,8 +463,9 @@ class FrozenType(_Wrapper):
 
     __slots__ = ()
 
-    def __init__(self, inner: Codec) -> None:
-        super().__init__(f"frozen<{inner.name}>", inner)
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return f"frozen<{self.inner.name}>"
 
     def hashable(self) -> CQLType:
         return FrozenType(hashable(self.inner))
@@ -452,8 +476,10 @@ class ReversedType(_Wrapper):
 
     __slots__ = ()
 
-    def __init__(self, inner: Codec) -> None:
-        super().__init__(inner.name, inner)
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        name: str = self.inner.name
+        return name
 
     def hashable(self) -> CQLType:
         return ReversedType(hashable(self.inner))

@@ -16,6 +16,8 @@ __all__ = ["BodyCompressor", "body_compressor", "lz4_compress", "lz4_decompress"
 
 
 _LZ4_MAX_RATIO = 255
+# A copy of 64 bytes takes 3: what a block claims beyond that would only make us allocate.
+_SNAPPY_MAX_RATIO = 22
 
 
 class BodyCompressor(Protocol):
@@ -93,7 +95,10 @@ class SnappyBody:
         return bytes(self._snappy.compress_raw(body))
 
     def decompress(self, stored: bytes, limit: int) -> bytes:
-        _check_size(_snappy_size(stored), limit)
+        size = _snappy_size(stored)
+        _check_size(size, limit)
+        if size > _SNAPPY_MAX_RATIO * len(stored):
+            raise ProtocolError(f"a Snappy body of {len(stored)} bytes cannot hold {size} bytes")
         try:
             return bytes(self._snappy.decompress_raw(stored))
         except self._errors as error:

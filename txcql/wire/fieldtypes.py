@@ -39,10 +39,9 @@ class _FieldsType(CQLType):
     :ivar types: the types of the fields.
     """
 
-    __slots__ = ("_codecs", "name", "types")
+    __slots__ = ("_codecs", "types")
 
-    def __init__(self, name: str, types: Sequence[Codec], codecs: Sequence[Codec]) -> None:
-        self.name = name
+    def __init__(self, types: Sequence[Codec], codecs: Sequence[Codec]) -> None:
         self.types = tuple(types)
         self._codecs = tuple(codecs)
 
@@ -84,8 +83,11 @@ class TupleType(_FieldsType):
     __slots__ = ()
 
     def __init__(self, types: Sequence[Codec], *, hashed: bool = False) -> None:
-        name = f"tuple<{', '.join(codec.name for codec in types)}>"
-        super().__init__(name, types, [hashable(codec) for codec in types] if hashed else types)
+        super().__init__(types, [hashable(codec) for codec in types] if hashed else types)
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return f"tuple<{', '.join(codec.name for codec in self.types)}>"
 
     def hashable(self) -> CQLType:
         return TupleType(self.types, hashed=True)
@@ -121,24 +123,30 @@ class UDTType(_FieldsType):
     :ivar row: the named tuple class.
     """
 
-    __slots__ = ("_places", "field_names", "keyspace", "row", "type_name")
+    __slots__ = ("_places", "_row", "field_names", "keyspace", "type_name")
 
     def __init__(
         self, keyspace: str, type_name: str, fields: Sequence[tuple[str, Codec]], *, hashed: bool = False
     ) -> None:
         types = [codec for _, codec in fields]
         codecs = [hashable(codec) for codec in types] if hashed else types
-        super().__init__(quote_name(type_name), types, codecs)
+        super().__init__(types, codecs)
         self.keyspace = keyspace
         self.type_name = type_name
         self.field_names = tuple(name for name, _ in fields)
-        aliases = clean_names(self.field_names)
-        self.row = row_class(clean_name(type_name), aliases)
-        names = (
-            *zip(aliases, range(len(types)), strict=True),
-            *zip(self.field_names, range(len(types)), strict=True),
-        )
-        self._places = dict(names)
+        self._places: dict[str, int] | None = None
+        self._row: Any = None
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return quote_name(self.type_name)
+
+    @property
+    def row(self) -> Any:
+        # Made for the first value: a class costs more than a thousand bytes of metadata.
+        if self._row is None:
+            self._row = row_class(clean_name(self.type_name), clean_names(self.field_names))
+        return self._row
 
     def hashable(self) -> CQLType:
         return UDTType(self.keyspace, self.type_name, self.fields(), hashed=True)
@@ -171,6 +179,9 @@ class UDTType(_FieldsType):
 
     def _in_order(self, named: Mapping[Any, Any]) -> list[Any]:
         values: list[Any] = [None] * len(self.types)
+        if self._places is None:
+            aliases = zip(clean_names(self.field_names), range(len(values)), strict=True)
+            self._places = dict([*aliases, *zip(self.field_names, range(len(values)), strict=True)])
         for name, value in named.items():
             place = self._places.get(name)
             if place is None:
@@ -180,4 +191,4 @@ class UDTType(_FieldsType):
         return values
 
     def read(self, data: bytes) -> Any:
-        return self.row._make(self._read_fields(data))
+        return (self._row or self.row)._make(self._read_fields(data))

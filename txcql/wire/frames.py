@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
-from txcql.errors import ProtocolError
+from txcql.errors import ProtocolError, TLSError
+from txcql.wire.compiled import COMPILED, compiled_splitting
 from txcql.wire.compression import BodyCompressor, body_compressor
 from txcql.wire.constants import (
     FLAG_COMPRESSED,
@@ -23,8 +24,9 @@ from txcql.wire.constants import (
 )
 from txcql.wire.readbuffer import ReadBuffer
 from txcql.wire.segments import MAX_PAYLOAD, SegmentReader, encode_segment, encode_segments
+from txcql.wire.splitting import Frame, FrameSplitter
 
-__all__ = ["Frame", "FrameCodec", "pack_header"]
+__all__ = ["Frame", "FrameCodec", "UnreadableBody", "pack_header"]
 
 _HEADER = struct.Struct(">BBhBi")
 _unpack_header = _HEADER.unpack_from
@@ -33,29 +35,26 @@ pack_header = _HEADER.pack
 """Header bytes of (version, flags, stream, opcode, body length)."""
 
 _WORTH_COMPRESSING = 64
+_TLS = (b"\x15\x03", b"\x16\x03")  # an alert, a handshake
 
 
-class Frame(NamedTuple):
-    """One message as it is on the wire.
+_Splitter = FrameSplitter
+if not TYPE_CHECKING and COMPILED:
+    _Splitter = compiled_splitting.FrameSplitter
 
-    :ivar version: the version byte; bit 7 is set in messages of the server.
-    :ivar flags: the flags byte.
-    :ivar stream: the stream id; -1 is an event.
-    :ivar opcode: see :mod:`txcql.wire.constants`.
-    :ivar body: the body, decompressed.
+
+class UnreadableBody(ProtocolError):
+    """A body that cannot be decompressed. The frame behind it can be read: only its stream is concerned.
+
+    :ivar stream: the stream id of the frame.
     """
 
-    version: int
-    flags: int
-    stream: int
-    opcode: int
-    body: bytes
+    def __init__(self, message: str, stream: int) -> None:
+        self.stream = stream
+        super().__init__(message)
 
 
-_new_tuple = tuple.__new__
-
-
-class FrameCodec:
+class FrameCodec(_Splitter):
     """Splits a byte stream into frames, and builds frames.
 
     :param version: 3, 4 or 5. Frames of other known versions are read too, since a server
@@ -70,16 +69,13 @@ class FrameCodec:
 
     __slots__ = (
         "_buffer",
-        "_data",
         "_large",
         "_large_header",
-        "_offset",
         "_segments",
+        "_strict",
         "compression",
         "compressor",
-        "max_frame_size",
         "segmented",
-        "version",
     )
 
     def __init__(
@@ -94,16 +90,14 @@ class FrameCodec:
             raise ValueError(f"version must be 3, 4 or 5, got {version!r}")
         if version == 5 and compression not in (None, "lz4"):
             raise ValueError(f'protocol v5 knows the compression "lz4" only, got {compression!r}')
-        self.version = version
+        super().__init__(version, max_frame_size)
         self.compression = compression
-        self.max_frame_size = max_frame_size
         self.segmented = False
         self.compressor: BodyCompressor | None = None
         if compression is not None and version < 5:
             self.compressor = body_compressor(compression)
         self._buffer = ReadBuffer(read_buffer_size)
-        self._data = b""
-        self._offset = 0
+        self._strict = False
         self._segments: SegmentReader | None = None
         self._large: ReadBuffer | None = None
         self._large_header: bytes | None = None
@@ -125,44 +119,23 @@ class FrameCodec:
         self.segmented = True
         self._segments = SegmentReader(self._buffer, self.compression is not None)
 
+    def expect_answers(self) -> None:
+        """The link is ready: from here on, nothing but a server's messages in this very version."""
+        self._strict = True
+
     @property
     def buffered(self) -> int:
         """Bytes received and not yet given out as frames."""
         large = self._large.size if self._large is not None else 0
         return self._buffer.size + len(self._data) - self._offset + large
 
+    def peek(self) -> bytes:
+        """The first bytes that have been received and not given out: fewer than a header."""
+        return (self._data[self._offset :] + self._buffer.peek())[: HEADER_SIZE - 1]
+
     def receive(self, data: bytes) -> None:
         """Take received bytes, cut anywhere."""
         self._buffer.append(data)
-
-    def next_frame(self) -> Frame | None:
-        """The next whole frame, or ``None`` if more bytes are needed.
-
-        :raises ProtocolError: the bytes are not the protocol; nothing after them can be read.
-        """
-        while True:
-            data = self._data
-            offset = self._offset
-            start = offset + HEADER_SIZE
-            if start <= len(data):
-                version, flags, stream, opcode, length = _unpack_header(data, offset)
-                if length < 0 or length > self.max_frame_size or version & 0x7F != self.version:
-                    self._check_header(data[offset:], version, length)
-                end = start + length
-                if end <= len(data):
-                    self._offset = end
-                    body = data[start:end]
-                    if flags & FLAG_COMPRESSED and self.compressor is not None:
-                        body = self.compressor.decompress(body, self.max_frame_size)
-                    return _new_tuple(Frame, (version, flags, stream, opcode, body))
-                missing = end - len(data)
-            else:
-                missing = start - len(data)
-            if self._segments is None:
-                if not self._fill(missing):
-                    return None
-            elif not self._fill_from_segment(self._segments):
-                return None
 
     def encode_frame(
         self, stream: int, opcode: int, body: bytes, flags: int = 0, response: bool = False
@@ -202,20 +175,44 @@ class FrameCodec:
         envelopes = (pieces[i] + pieces[i + 1] for i in range(0, len(pieces), 2))
         return encode_segments(envelopes, compressed)
 
-    def _check_header(self, data: bytes, version: int, length: int) -> None:
+    def decompressed(self, body: bytes, version: int, stream: int) -> bytes:
+        if self.compressor is None:
+            if not version & RESPONSE:
+                # A server reads the bytes as they are, and complains of them.
+                return body
+            raise UnreadableBody("a compressed body, though no compression was agreed on", stream)
+        try:
+            return self.compressor.decompress(body, self.max_frame_size)
+        except ProtocolError as error:
+            raise UnreadableBody(str(error), stream) from error
+
+    def check_header(self, data: bytes, version: int, length: int) -> None:
         """Pass frames of other known versions; refuse all else, saying what came instead."""
         if version in (0x81, 0x82):
             # An answer in v1 or v2: 8 bytes of header, a 1-byte stream.
             raise ProtocolError(f"the peer answers in protocol version {version & 0x7F}, which is too old")
+        if data[:2] in _TLS:
+            raise TLSError("the peer speaks TLS, and this link does not: give tls=, as in tls=txcql.TLS()")
         if not 3 <= version & 0x7F <= 6:
             line = bytes(data[:64]).split(b"\r\n")[0].split(b"\n")[0]
             raise ProtocolError(f'the peer answered "{_printable(line)}", which is not CQL')
+        if self._strict and version != self._expected:
+            if not version & RESPONSE:
+                raise ProtocolError("the peer sent a request: it is no server")
+            raise ProtocolError(
+                f"the peer answers in protocol version {version & 0x7F}, where {self.version} was agreed on"
+            )
         if length < 0:
             raise ProtocolError(f"the header of a frame says {length} bytes")
         if length > self.max_frame_size:
             raise ProtocolError(
                 f"a frame of {length} bytes is over the limit: max_frame_size is {self.max_frame_size}"
             )
+
+    def more(self, missing: int) -> bool:
+        if self._segments is None:
+            return self._fill(missing)
+        return self._fill_from_segment(self._segments)
 
     def _fill(self, missing: int) -> bool:
         """Make the frame in progress whole from the Read Buffer, if that has enough."""
@@ -258,7 +255,7 @@ class FrameCodec:
                 return False
             self._large_header = large.take(HEADER_SIZE)
         version, _, _, _, length = _unpack_header(self._large_header)
-        self._check_header(self._large_header, version, length)
+        self.check_header(self._large_header, version, length)
         if large.size < length:
             return False
         if large.size > length:

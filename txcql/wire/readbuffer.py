@@ -55,6 +55,10 @@ class ReadBuffer:
         self.size -= len(chunk) - start
         return (chunk if isinstance(chunk, bytes) else bytes(chunk)), start
 
+    def peek(self) -> bytes:
+        """What is held of the oldest chunk."""
+        return bytes(self._chunks[0][self._start :]) if self._chunks else b""
+
     def take(self, count: int, before: bytes = b"") -> bytes:
         """Remove the oldest ``count`` bytes.
 

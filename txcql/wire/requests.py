@@ -39,6 +39,7 @@ __all__ = [
     "QueryOptions",
     "auth_response",
     "batch",
+    "consistency_offset",
     "execute_parts",
     "prepare",
     "query_parts",
@@ -161,6 +162,15 @@ def batch(version: int, kind: str, items: Sequence[BatchItem], options: QueryOpt
             pieces += (b"\1", write_short_bytes(item.statement), item.values)
     head, tail = _options(version, options._replace(skip_metadata=False), False)
     return b"".join((*pieces, head, tail))
+
+
+def consistency_offset(version: int, head: int) -> int:
+    """Where the consistency level stands in the body of a QUERY or EXECUTE: before the flags, which end
+    what stands before the values.
+
+    :param head: the size of that.
+    """
+    return head - (3 if version < 5 else 6)
 
 
 def _options(version: int, options: QueryOptions, has_values: bool) -> tuple[bytes, bytes]:

@@ -20,7 +20,7 @@ from txcql.wire.events import SchemaChange, StatusChange, TopologyChange, read_e
 from txcql.wire.metadata import Column
 from txcql.wire.primitives import Reader
 from txcql.wire.rows import RowDecoder
-from txcql.wire.typeoptions import read_option
+from txcql.wire.typeoptions import OptionReader
 
 __all__ = [
     "AuthChallenge",
@@ -59,6 +59,15 @@ class Prefixes(NamedTuple):
 
 NO_PREFIXES = Prefixes()
 
+MAX_COLUMNS = 65_535
+"""Columns of a result, and parameters of a statement, at most: as many as a request can have values."""
+
+MAX_METADATA = 1 << 20
+"""Bytes that the names and types of all columns may take; those of real tables take a few thousand."""
+
+MAX_PAGING_STATE = 1 << 20
+"""Bytes of a paging state at most: it goes back to the server with the request for the next page."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Message:
@@ -96,14 +105,14 @@ class Supported(Message):
 class AuthChallenge(Message):
     """AUTH_CHALLENGE."""
 
-    token: bytes | None
+    token: bytes | None = field(repr=False)
 
 
 @dataclass(slots=True)
 class AuthSuccess(Message):
     """AUTH_SUCCESS."""
 
-    token: bytes | None
+    token: bytes | None = field(repr=False)
 
 
 @dataclass(slots=True)
@@ -250,6 +259,19 @@ def read_prefixes(reader: Reader, flags: int) -> Prefixes:
 
 
 _unpack_rows_start = struct.Struct(">iiii").unpack_from
+_pack_rows_start = struct.Struct(">iii").pack
+
+ROWS_START_SIZE = 16
+"""Bytes before the first row of an answer without metadata."""
+
+
+def rows_starts(columns: int) -> tuple[bytes, bytes]:
+    """How a RESULT Rows of so many columns begins that comes without metadata, up to the number of rows."""
+    flags = constants.ROWS_NO_METADATA
+    return (
+        _pack_rows_start(constants.RESULT_ROWS, flags, columns),
+        _pack_rows_start(constants.RESULT_ROWS, flags | constants.ROWS_GLOBAL_TABLE, columns),
+    )
 
 
 def read_rows(body: bytes, offset: int, version: int, known: KnownMetadata | None = None) -> RowsHeader:
@@ -266,7 +288,7 @@ def read_rows(body: bytes, offset: int, version: int, known: KnownMetadata | Non
     if flags & ~constants.ROWS_GLOBAL_TABLE == constants.ROWS_NO_METADATA:
         header = RowsHeader(columns, None, None, None, rows, offset + 16)
     else:
-        header = _read_full_header(Reader(body, offset + 4), version, known)
+        header = _read_full_header(Reader(body, offset + 4), known)
     # Each value has a length of 4 bytes, and no row is without a value.
     if header[0] < 0 or header[4] < 0 or header[4] * (header[0] or 1) * 4 > len(body) - header[5]:
         raise ProtocolError(
@@ -275,20 +297,22 @@ def read_rows(body: bytes, offset: int, version: int, known: KnownMetadata | Non
     return header
 
 
-def _read_full_header(reader: Reader, version: int, known: KnownMetadata | None) -> RowsHeader:
+def _read_full_header(reader: Reader, known: KnownMetadata | None) -> RowsHeader:
     flags = reader.int()
     count = reader.int()
     paging_state = reader.bytes() if flags & constants.ROWS_MORE_PAGES else None
+    if paging_state is not None and len(paging_state) > MAX_PAGING_STATE:
+        raise ProtocolError(
+            f"a paging state of {len(paging_state)} bytes is over the limit of {MAX_PAGING_STATE}"
+        )
     new_id = reader.short_bytes() if flags & constants.ROWS_METADATA_CHANGED else None
     metadata = None
     if not flags & constants.ROWS_NO_METADATA:
-        metadata = _read_metadata(reader, count, flags, version, known)
+        metadata = _read_metadata(reader, count, flags, known)
     return RowsHeader(count, metadata, paging_state, new_id, reader.int(), reader.offset)
 
 
-def _read_metadata(
-    reader: Reader, count: int, flags: int, version: int, known: KnownMetadata | None
-) -> KnownMetadata:
+def _read_metadata(reader: Reader, count: int, flags: int, known: KnownMetadata | None) -> KnownMetadata:
     global_table = bool(flags & constants.ROWS_GLOBAL_TABLE)
     start = reader.offset
     if (
@@ -299,14 +323,24 @@ def _read_metadata(
     ):
         reader.offset += len(known.raw)
         return known
-    columns = _read_columns(reader, count, flags, version)
+    columns = _read_columns(reader, count, flags)
     return KnownMetadata(reader.data[start : reader.offset], global_table, columns)
 
 
-def _read_columns(reader: Reader, count: int, flags: int, version: int) -> tuple[Column, ...]:
+def _read_columns(reader: Reader, count: int, flags: int) -> tuple[Column, ...]:
     # A column takes at least a name's length and a type's id.
     if not 0 <= count * 4 <= len(reader.data) - reader.offset:
         raise ProtocolError(f"{count} columns in a body of {len(reader.data)} bytes")
+    if count > MAX_COLUMNS:
+        raise ProtocolError(f"{count} columns are over the limit of {MAX_COLUMNS}")
+    start = reader.offset
+    options = OptionReader(reader.data, start)
+    columns = _read_specs(options, count, flags, start + MAX_METADATA)
+    reader.offset = options.offset
+    return columns
+
+
+def _read_specs(reader: OptionReader, count: int, flags: int, end: int) -> tuple[Column, ...]:
     keyspace = table = ""
     if flags & constants.ROWS_GLOBAL_TABLE and count:
         keyspace, table = reader.string(), reader.string()
@@ -315,8 +349,9 @@ def _read_columns(reader: Reader, count: int, flags: int, version: int) -> tuple
         if not flags & constants.ROWS_GLOBAL_TABLE:
             keyspace, table = reader.string(), reader.string()
         name = reader.string()
-        cqltype, reader.offset = read_option(reader.data, reader.offset, version)
-        columns.append(Column(keyspace, table, name, cqltype))
+        columns.append(Column(keyspace, table, name, reader.option()))
+        if reader.offset > end:
+            raise ProtocolError(f"metadata of more than {MAX_METADATA} bytes")
     return tuple(columns)
 
 
@@ -333,12 +368,12 @@ def _prepared(reader: Reader, version: int) -> Prepared:
         partition_key = tuple(reader.short() for _ in range(key_count))
         if any(position >= count for position in partition_key):
             raise ProtocolError(f"partition key positions {partition_key} among {count} bind markers")
-    parameters = _read_columns(reader, count, flags, version)
+    parameters = _read_columns(reader, count, flags)
     flags = reader.int()
     count = reader.int()
     columns: tuple[Column, ...] = ()
     if not flags & constants.ROWS_NO_METADATA:
-        columns = _read_columns(reader, count, flags, version)
+        columns = _read_columns(reader, count, flags)
     return Prepared(statement_id, result_metadata_id, parameters, partition_key, columns)
 
 

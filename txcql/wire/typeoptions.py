@@ -7,6 +7,7 @@ every version.
 
 from __future__ import annotations
 
+import builtins
 import struct
 
 from txcql.errors import DecodeError, ProtocolError
@@ -17,7 +18,10 @@ from txcql.wire.primitives import Reader, write_string
 from txcql.wire.scalars import SCALARS
 from txcql.wire.typeparser import class_name, parse_class_name
 
-__all__ = ["read_option", "read_type", "write_option"]
+__all__ = ["MAX_TYPES", "OptionReader", "read_option", "read_type", "write_option"]
+
+MAX_TYPES = 65_535
+"""Types that the metadata of one message may hold, those inside others counted too."""
 
 _CUSTOM, _LIST, _MAP, _SET, _UDT, _TUPLE = 0x0000, 0x0020, 0x0021, 0x0022, 0x0030, 0x0031
 _IDS = {
@@ -52,13 +56,40 @@ def read_option(data: bytes, offset: int, version: int) -> tuple[CQLType, int]:
 
     :param version: the protocol version of the message.
     :returns: the type and the offset behind it.
-    :raises DecodeError: if it is no type, is nested deeper than 64, or the data end before it does.
+    :raises DecodeError: if it is no type, is nested deeper than 64, holds more than 65,535 others, or
+        the data end before it does.
     """
-    reader = Reader(data, offset)
-    try:
-        return _read(reader, 1), reader.offset
-    except ProtocolError as error:
-        raise DecodeError(f"a type is cut off: {error}") from None
+    reader = OptionReader(data, offset)
+    return reader.option(), reader.offset
+
+
+class OptionReader(Reader):
+    """Reads any number of [option]s, which together hold at most :data:`MAX_TYPES` types."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self, data: builtins.bytes, offset: builtins.int = 0) -> None:
+        super().__init__(data, offset)
+        self._left = MAX_TYPES
+
+    def option(self) -> CQLType:
+        """The next [option].
+
+        :raises DecodeError: as in :func:`read_option`.
+        """
+        try:
+            return _read(self, 1)
+        except ProtocolError as error:
+            raise DecodeError(f"a type is cut off: {error}") from None
+
+    def spend(self, types: builtins.int) -> None:
+        """Count types.
+
+        :raises DecodeError: there are too many.
+        """
+        self._left -= types
+        if self._left < 0:
+            raise DecodeError(f"metadata of more than {MAX_TYPES} types")
 
 
 def read_type(option_bytes: bytes, version: int) -> CQLType:
@@ -72,15 +103,19 @@ def read_type(option_bytes: bytes, version: int) -> CQLType:
     return found
 
 
-def _read(reader: Reader, depth: int) -> CQLType:
+def _read(reader: OptionReader, depth: int) -> CQLType:
     if depth > MAX_DEPTH:
         raise DecodeError(f"a type is nested deeper than {MAX_DEPTH}")
+    reader.spend(1)
     number = reader.short()
     scalar = _SCALAR_OF.get(number)
     if scalar is not None:
         return scalar
     if number == _CUSTOM:
-        return parse_class_name(reader.string(), depth)
+        name = reader.string()
+        # As many as it can hold at most.
+        reader.spend(name.count(",") + name.count("("))
+        return parse_class_name(name, depth)
     if number == _LIST:
         return ListType(_read(reader, depth + 1))
     if number == _SET:

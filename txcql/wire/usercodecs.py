@@ -97,15 +97,19 @@ class UserType(CQLType):
         ``decode(data)``, which takes them.
     """
 
-    __slots__ = ("_decode", "bare", "codec", "inner", "name", "size")
+    __slots__ = ("_decode", "bare", "codec", "inner", "size")
 
     def __init__(self, inner: Codec, codec: Any) -> None:
         self.inner = inner
         self.codec = codec
-        self.name = inner.name
         self.size = inner.size
         self.bare = inner.bare
         self._decode = codec.decode
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        name: str = self.inner.name
+        return name
 
     def identity(self) -> tuple[object, ...]:
         return self.inner, self.codec
@@ -135,14 +139,18 @@ class _ByClass(CQLType):
     :param codecs: by class: the codec, and the type that it says it writes.
     """
 
-    __slots__ = ("_codecs", "bare", "inner", "name", "size")
+    __slots__ = ("_codecs", "bare", "inner", "size")
 
     def __init__(self, inner: Codec, codecs: Mapping[type, tuple[Any, Codec | None]]) -> None:
         self.inner = inner
-        self.name = inner.name
         self.size = inner.size
         self.bare = inner.bare
         self._codecs = codecs
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        name: str = self.inner.name
+        return name
 
     def identity(self) -> tuple[object, ...]:
         return (self.inner,)

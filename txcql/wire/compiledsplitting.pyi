@@ -1,0 +1,3 @@
+from txcql.wire.splitting import FrameSplitter as FrameSplitter
+
+def crc24(header: bytes) -> int: ...
