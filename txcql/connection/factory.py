@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from txcql.connection.connector import EndpointConnector, connect_error, make_ready
 from txcql.connection.linkowner import LinkListener
 from txcql.connection.protocol import CQLProtocol
+from txcql.connection.schedule import Schedule
 from txcql.errors import CQLError
 from txcql.settings import Settings
 
@@ -26,8 +27,6 @@ STABLE_AFTER = 10.0
 
 IMMEDIATE_INTERVAL = 10.0
 """Seconds between two attempts that do not wait, at least."""
-
-_LONGEST_DELAY = 60.0  # where a policy's schedule ends, though it should not
 
 
 class SlotOwner(TypingProtocol):
@@ -92,6 +91,7 @@ class CQLClientFactory(ReconnectingClientFactory):
         self._last_immediate: float | None = None
         self._stable: IDelayedCall | None = None
         self._stopped = False
+        self._attempts = 0
         self._replace_next = False
         self._old_connectors: set[Any] = set()
         self._on_stopped: list[Deferred[None]] = []
@@ -127,6 +127,7 @@ class CQLClientFactory(ReconnectingClientFactory):
         if self._stopped:
             self._fire_stopped()
             return
+        self._attempts += 1
         self._callID = self._clock.callLater(self._next_delay(), self._connect, connector or self.connector)
 
     def resetDelay(self) -> None:
@@ -202,12 +203,19 @@ class CQLClientFactory(ReconnectingClientFactory):
         return time
 
     def retry_now(self) -> None:
-        """Do not wait for the schedule: there is a sign that the node is back."""
+        """Begin the schedule anew, without a wait if it may: there is a sign that the node is back."""
         call = self._callID
-        if call is not None and call.active():
+        if call is None or not call.active():
+            return
+        self.resetDelay()
+        if self._may_be_immediate():
+            call.reset(0)
+            return
+        delay = self._next_delay()
+        if delay < call.getTime() - self._clock.seconds():
+            call.reset(delay)
+        else:
             self.resetDelay()
-            if self._may_be_immediate():
-                call.reset(0)
 
     def snapshot(self) -> dict[str, Any]:
         """The state of the link, as plain data; ``next_reconnect`` in seconds from now."""
@@ -220,6 +228,10 @@ class CQLClientFactory(ReconnectingClientFactory):
             "paused": link is not None and (link.paused or link.responses_held),
             "high": self._settings.high_mark,
             "low": self._settings.low_mark,
+            "paused_writing": link is not None and link.paused,
+            "paused_reading": link is not None and link.responses_held,
+            "request_bytes": link.request_bytes if link is not None else 0,
+            "attempts": self._attempts,
             "next_reconnect": max(0.0, due - self._clock.seconds()) if due is not None else None,
         }
 
@@ -264,10 +276,10 @@ class CQLClientFactory(ReconnectingClientFactory):
 
     def _next_delay(self) -> float:
         if self._delays is None:
-            self._delays = iter(self._make_delays())
-        delay = next(self._delays, _LONGEST_DELAY)
+            self._delays = Schedule(self._make_delays)
+        delay = next(self._delays)
         if delay <= 0 and not self._may_be_immediate():
-            delay = next(self._delays, _LONGEST_DELAY)
+            delay = next(self._delays)
             if delay <= 0:
                 delay = IMMEDIATE_INTERVAL
         return delay
@@ -293,6 +305,7 @@ class CQLClientFactory(ReconnectingClientFactory):
             )
             return
         self.link = link
+        self._attempts = 0
         self._stable = self._clock.callLater(STABLE_AFTER, self.resetDelay)
         self._owner.link_ready(self, link)
         if self.retiring is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from twisted.internet.defer import Deferred
 
@@ -17,8 +16,7 @@ from txcql.errors import (
     ServerProtocolError,
     UnsupportedProtocolVersion,
 )
-from txcql.interfaces import IAuthenticator
-from txcql.security import PlainAuthenticator
+from txcql.security.login import given
 from txcql.settings import Settings
 from txcql.wire import constants, requests
 from txcql.wire.responses import AuthChallenge, Authenticate, AuthSuccess, Message, Ready, Supported
@@ -43,6 +41,8 @@ def startup_options(settings: Settings) -> dict[str, str]:
         options["COMPRESSION"] = settings.compression
     if settings.application_name is not None:
         options["APPLICATION_NAME"] = settings.application_name
+    if settings.throw_on_overload:
+        options["THROW_ON_OVERLOAD"] = "1"
     return options
 
 
@@ -93,31 +93,29 @@ def _check_compression(link: CQLProtocol, compression: str | None, supported: Su
 
 
 async def _log_in(link: CQLProtocol, settings: Settings, server_class: str) -> None:
-    authenticator: Any
-    if settings.authenticator is not None:
-        authenticator = settings.authenticator()
-        if not IAuthenticator.providedBy(authenticator):
-            raise TypeError(f"authenticator must make an IAuthenticator, got {authenticator!r}")
-    elif settings.username is not None and settings.password is not None:
-        authenticator = PlainAuthenticator(settings.username, settings.password)
-    else:
+    login = settings.login
+    if not login:
         raise _refused(link, f"the node asks for a login ({server_class}): give username and password")
     try:
-        token = await _token(authenticator.initial_response(server_class))
-        for _ in range(MAX_CHALLENGES):
-            answer = await link.ask(constants.AUTH_RESPONSE, requests.auth_response(token))
-            if isinstance(answer, AuthSuccess):
-                return
+        login.check(link.transport)
+        authenticator = await login.authenticator()
+        login.warn(link.node, link.transport, authenticator)
+        # No local variable holds a token: a traceback may show those.
+        answer = await _respond(link, await given(authenticator.initial_response(server_class)))
+        challenges = 0
+        while not isinstance(answer, AuthSuccess):
             if not isinstance(answer, AuthChallenge):
                 raise _unexpected(link, answer, "AUTH_CHALLENGE or AUTH_SUCCESS")
-            token = await _token(authenticator.evaluate_challenge(answer.token))
+            challenges += 1
+            if challenges >= MAX_CHALLENGES:
+                raise AuthenticationFailed(f"the login did not end after {MAX_CHALLENGES} challenges")
+            answer = await _respond(link, await given(authenticator.evaluate_challenge(answer.token)))
     except AuthenticationFailed as error:
         raise _refused(link, str(error)) from error
-    raise _refused(link, f"the login did not end after {MAX_CHALLENGES} challenges")
 
 
-async def _token(answer: bytes | Deferred[bytes]) -> bytes:
-    return await answer if isinstance(answer, Deferred) else answer
+def _respond(link: CQLProtocol, token: bytes) -> Deferred[Message]:
+    return link.ask(constants.AUTH_RESPONSE, requests.auth_response(token))
 
 
 def _refused(link: CQLProtocol, text: str) -> CQLError:

@@ -22,9 +22,10 @@ class OwnStream:
     :param out: takes the questions.
     :param streams: counts a heartbeat as sent.
     :ivar handshake: the handshake under way; it is cancelled when the link is lost.
+    :ivar heard: whether the node has answered anything.
     """
 
-    __slots__ = ("_asked", "_codec", "_node", "_out", "_streams", "handshake")
+    __slots__ = ("_asked", "_codec", "_node", "_out", "_streams", "handshake", "heard")
 
     def __init__(self, node: str, codec: FrameCodec, out: WriteBuffer, streams: StreamManager) -> None:
         self.handshake: Deferred[None] | None = None
@@ -33,6 +34,7 @@ class OwnStream:
         self._out = out
         self._streams = streams
         self._asked: Deferred[Message] | None = None
+        self.heard = False
 
     def ask(self, opcode: int, body: bytes) -> Deferred[Message]:
         """A question of the handshake.
@@ -54,6 +56,7 @@ class OwnStream:
 
         :raises ProtocolError: it answers nothing: the link is to be closed, for this reason.
         """
+        self.heard = True
         if not frame.version & constants.RESPONSE:
             raise ProtocolError("the peer sent a request: it is no server")
         if frame.stream != OWN_STREAM and frame.opcode != constants.ERROR:

@@ -28,7 +28,7 @@ class PendingRequest:
 
     :ivar opcode: the opcode of the request.
     :ivar flags: the flags of its header.
-    :ivar body: its body; ``b""`` once it need not be sent again.
+    :ivar body: its body, kept until it is answered: a node may make it be sent again.
     :ivar size: the size of its body, in bytes.
     :ivar holder: the link or queue that has it, ``None`` if none has.
     :ivar stream: its stream id on that link.

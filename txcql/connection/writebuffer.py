@@ -57,11 +57,11 @@ class WriteBuffer:
         :returns: a list whose only item becomes the time of the flush.
         """
         self._pieces += (header, body)
-        self.size += len(header) + len(body)
+        self.size = size = self.size + len(header) + len(body)
         written = self._written
-        if self.size >= self._capacity:
+        if size >= self._capacity:
             self.flush()
-        elif self._call is None and not self._holding:
+        elif not self._holding and self._call is None:
             self._call = self._clock.callLater(0, self._flush_later)
         return written
 

@@ -278,6 +278,22 @@ class ResetTests(SlotTestCase):
             self.reactor.advance(1)
         self.assertEqual(found, [0, 10, 20, 30])
 
+    def test_retry_now_too_early(self) -> None:
+        """A sign that comes too early for an attempt at once begins the schedule anew all the same."""
+        self.waits(4)
+        self.refuse()
+        self.assertEqual(self.next_wait(), 8)
+        self.slot.retry_now()
+        self.assertEqual(self.next_wait(), 1)
+        self.reactor.advance(0.5)
+        self.slot.retry_now()
+        self.assertEqual(self.next_wait(), 0.5)
+        self.reactor.advance(0.5)
+        self.assertEqual(self.reactor.seconds(), 8)
+        self.refuse()
+        # Not 2: none of its waits has been waited.
+        self.assertEqual(self.next_wait(), 1)
+
     def test_retry_now_when_there_is_nothing_to_wait_for(self) -> None:
         self.slot.retry_now()
         self.assertEqual(self.attempts, 1)
@@ -701,7 +717,19 @@ class LinkTests(SlotTestCase):
         self.assertEqual(self.accept().transport.done[:2], ["nodelay=True", "keepalive=True"])
 
     def test_snapshot(self) -> None:
-        base = {"sent": 0, "orphans": 0, "paused": False, "high": 819, "low": 512, "next_reconnect": None}
+        """The state of the link, and of the attempts to get one."""
+        base = {
+            "sent": 0,
+            "orphans": 0,
+            "paused": False,
+            "paused_writing": False,
+            "paused_reading": False,
+            "high": 819,
+            "low": 512,
+            "request_bytes": 0,
+            "attempts": 0,
+            "next_reconnect": None,
+        }
         self.assertEqual(self.slot.snapshot(), {**base, "state": "connecting"})
         peer = self.make_ready()
         request = RecordedRequest()
@@ -711,11 +739,14 @@ class LinkTests(SlotTestCase):
         peer.link.pauseProducing()
         self.assertEqual(self.slot.snapshot()["state"], "draining")
         self.assertTrue(self.slot.snapshot()["paused"])
+        self.assertTrue(self.slot.snapshot()["paused_writing"])
         peer.hang_up()
         self.reactor.advance(0)
         self.refuse()
         self.reactor.advance(0.25)
-        self.assertEqual(self.slot.snapshot(), {**base, "state": "connecting", "next_reconnect": 0.75})
+        self.assertEqual(
+            self.slot.snapshot(), {**base, "state": "connecting", "attempts": 2, "next_reconnect": 0.75}
+        )
 
     def test_repr(self) -> None:
         self.assertEqual(repr(self.slot), f"<CQLClientFactory {NODE} None>")

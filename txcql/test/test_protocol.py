@@ -40,7 +40,7 @@ from txcql.test.links import (
 )
 from txcql.wire import constants, responsewriter
 from txcql.wire.events import StatusChange
-from txcql.wire.frames import Frame
+from txcql.wire.frames import Frame, pack_header
 from txcql.wire.requestreader import Query
 from txcql.wire.responses import Void
 
@@ -387,6 +387,20 @@ class ProtocolViolationTests(LinkTestCase):
         self.assertTrue(self.link.closed)
         self.assertIn('"HTTP/1.1 400 Bad Request", which is not CQL', str(requests[0].error))
 
+    def test_a_request(self) -> None:
+        """A peer that sends requests is no server, on whatever stream."""
+        (request,) = self.send_now()
+        self.peer.send(self.peer.codec.encode_frame(request.stream, constants.RESULT, responsewriter.VOID))
+        self.assertClosed(f"{NODE} sent a request: it is no server")
+        self.assertIsInstance(request.error, ConnectionLost)
+
+    def test_another_version(self) -> None:
+        """An answer in a version that was not agreed on."""
+        self.open_link(4)
+        (request,) = self.send_now()
+        self.peer.send(pack_header(0x83, 0, request.stream, constants.RESULT, 4) + responsewriter.VOID)
+        self.assertClosed(f"{NODE} answers in protocol version 3, where 4 was agreed on")
+
     def test_what_follows_is_not_read(self) -> None:
         """Not in the same read, nor in later ones while the connection still closes."""
         (request,) = self.send_now()
@@ -401,6 +415,77 @@ class ProtocolViolationTests(LinkTestCase):
         self.peer.send(self.peer.frame(first.stream) + self.peer.frame(77))
         self.assertIsInstance(first.outcomes[0], Frame)
         self.assertIsInstance(second.error, ConnectionLost)
+
+
+class UnreadableBodyTests(LinkTestCase):
+    """An answer whose body cannot be decompressed concerns its own request."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.open_link(4, compression="lz4", max_requests_per_connection=5)
+
+    def bad(self, stream: int) -> bytes:
+        """An answer of 9 bytes, it says, in 2 that are no LZ4 block."""
+        body = b"\0\0\0\x09\xff\xff"
+        return pack_header(0x84, constants.FLAG_COMPRESSED, stream, constants.RESULT, len(body)) + body
+
+    def test_its_request_fails(self) -> None:
+        """And those before and behind it are answered, in the next turn at the latest."""
+        requests = self.send_now(3)
+        one, two, three = (request.stream for request in requests)
+        self.peer.send(self.peer.frame(one) + self.bad(two) + self.peer.frame(three))
+        self.clock.advance(0)
+        self.assertIsInstance(requests[1].error, ProtocolError)
+        self.assertIn("cannot be decompressed", str(requests[1].error))
+        self.assertEqual((requests[1].error.delivery, requests[1].error.node), (SENT, NODE))
+        self.assertEqual([len(request.outcomes) for request in requests], [1, 1, 1])
+        self.assertEqual((self.link.closed, self.link.sent, self.link.request_bytes), (False, 0, 0))
+
+    def test_a_bomb(self) -> None:
+        """What would become larger than a frame may be is refused by its claim."""
+        self.open_link(4, compression="lz4", max_frame_size=1 << 20)
+        (request,) = self.send_now()
+        body = (1 << 30).to_bytes(4, "big") + b"\0" * 99
+        self.peer.send(
+            pack_header(0x84, constants.FLAG_COMPRESSED, request.stream, constants.RESULT, len(body)) + body
+        )
+        self.assertIn(f"{1 << 30} bytes is over the limit of {1 << 20}", str(request.error))
+        self.assertFalse(self.link.closed)
+
+    def test_an_orphan(self) -> None:
+        """Nobody waits for it any more: the stream is free again."""
+        (request,) = self.send_now()
+        request.withdraw()
+        self.peer.send(self.bad(request.stream))
+        self.assertEqual((self.link.sent, self.link.closed), (0, False))
+
+    def test_a_draining_link_opens(self) -> None:
+        """It counts as an answer does."""
+        requests = self.send_now(4)
+        self.assertFalse(self.link.open)
+        for request in requests[:3]:
+            self.peer.send(self.bad(request.stream))
+            self.clock.advance(0)
+        self.assertTrue(self.link.open)
+
+    def test_a_held_link_stays_held(self) -> None:
+        """Who hears of it may hold the responses."""
+        requests = self.send_now(2)
+        requests[0].on_outcome = self.link.hold_responses
+        self.peer.send(self.bad(requests[0].stream) + self.peer.frame(requests[1].stream))
+        self.clock.advance(0)
+        self.assertEqual(requests[1].outcomes, [])
+        self.link.release_responses()
+        self.clock.advance(0)
+        self.assertEqual(len(requests[1].outcomes), 1)
+
+    def test_on_no_stream(self) -> None:
+        """An event, or a stream that no request has: the peer breaks the protocol."""
+        for stream in (-1, 0, 77):
+            self.open_link(4, compression="lz4")
+            self.peer.send(self.bad(stream))
+            self.assertTrue(self.link.closed)
+            self.assertIn("cannot be decompressed", str(self.link.error))
 
 
 class FlowTests(LinkTestCase):
