@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, Protocol as TypingProtocol
+from typing import Any, Protocol as TypingProtocol, cast
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
@@ -15,6 +15,13 @@ from txcql.connection.pendingrequest import PendingRequest
 from txcql.connection.protocol import CQLProtocol, link_error
 from txcql.errors import NOT_SENT, BusyConnectionError, ConnectionLost, CQLError, said_by
 from txcql.pool.connectlimit import ConnectLimit
+from txcql.pool.flowsignals import (
+    HIGH_IN_FLIGHT,
+    QUEUE_FULL,
+    READ_BUFFER_FULL,
+    FlowSignal,
+    FlowSignals,
+)
 from txcql.pool.requestqueue import RequestQueue
 from txcql.pool.roomwaiters import RoomWaiters
 from txcql.pool.selections import selection
@@ -38,6 +45,9 @@ class PoolOwner(TypingProtocol):
     def pool_room(self, pool: NodePool) -> None:
         """It may send again what it would not have sent."""
 
+    def pool_suspect(self, pool: NodePool) -> None:
+        """Its :attr:`~NodePool.suspect` has changed."""
+
 
 class NodePool:
     """The links to one node.
@@ -58,7 +68,11 @@ class NodePool:
     :param keyspace: tells the keyspace that links shall be in.
     :param owner: hears of the pool.
     :param connects: the limit on connections that are opened at the same time.
-    :ivar links: those that are ready, oldest first.
+    :param remote: whether the node is of another data center.
+    :ivar links: those that are ready, oldest first; one that retires is among them until it is closed.
+    :ivar up: whether a link is ready that is not to be replaced, or may be soon.
+    :ivar suspect: whether requests time out while the node says nothing at all.
+    :ivar signals: what is full.
     :ivar error: why the last attempt failed or the last link was lost.
     """
 
@@ -73,11 +87,17 @@ class NodePool:
         keyspace: Callable[[], str | None],
         owner: PoolOwner,
         connects: ConnectLimit,
+        remote: bool = False,
     ) -> None:
         self.name = name
         self.links: list[CQLProtocol] = []
         self.error: CQLError | None = None
+        self._failures: dict[str, int] = {}
         self.queue = RequestQueue()
+        self._queued = self.queue.requests
+        self.up = False
+        self.suspect = False
+        self.signals = FlowSignals(self, settings.observers, clock.seconds)
         self._endpoint = connects.endpoint(endpoint)
         self._settings = settings
         self._clock = clock
@@ -85,12 +105,14 @@ class NodePool:
             CQLClientFactory, name, settings, clock, version, delays, keyspace, self
         )
         self._owner = owner
-        self._maximum = max(settings.core_connections, settings.max_connections_local)
-        self._sizing = PoolSizing(self, settings, clock, self._maximum)
+        self._maximum = settings.max_connections_remote if remote else settings.max_connections_local
+        self._core = min(settings.core_connections, self._maximum)
+        self._sizing = PoolSizing(self, settings, clock, self._core, self._maximum)
         self._choose = selection(settings.connection_selection)
         self._least_loaded = settings.connection_selection == "least-loaded"
         self._grow_at_max = settings.grow_at == "max"
         self._open: list[CQLProtocol] = []
+        self._only: CQLProtocol | None = None
         self._limit = 0
         self._max_bytes = settings.max_request_bytes
         self._high = settings.high_mark
@@ -99,11 +121,6 @@ class NodePool:
         self._refused = 0
         self._slots: list[CQLClientFactory] = []
         self._retiring: dict[CQLClientFactory, Deferred[Any]] = {}
-
-    @property
-    def up(self) -> bool:
-        """Whether a link is ready."""
-        return bool(self.links)
 
     @property
     def sent(self) -> int:
@@ -123,7 +140,7 @@ class NodePool:
     @property
     def connecting(self) -> bool:
         """Whether a link is being opened."""
-        return len(self.links) < len(self._slots)
+        return any(slot.link is None for slot in self._slots)
 
     @property
     def heard_at(self) -> float:
@@ -132,12 +149,13 @@ class NodePool:
 
     def connect(self) -> None:
         """Begin to open the core links."""
-        for _ in range(self._settings.core_connections):
+        for _ in range(self._core):
             self.open_link()
 
     def open_link(self) -> None:
         """Begin to open one more link."""
         slot = self._make_slot()
+        slot.listener = self
         self._slots.append(slot)
         EndpointConnector(self._endpoint, slot, self._clock, _LONGEST_WAIT).connect()
 
@@ -164,25 +182,28 @@ class NodePool:
         :returns: ``None`` if the pool has taken it; else why not: a
             :class:`~txcql.errors.BusyConnectionError`, or the error for which no link is ready.
         """
-        if self._open and not self.queue:
-            link = self._open[0] if len(self._open) == 1 else self._choose(self._open)
-            if len(self.links) == 1 and link.request_bytes + request.size <= self._max_bytes:
+        if self._open and not self._queued:
+            link = self._only
+            if link is not None and link.request_bytes + request.size <= self._max_bytes:
                 link.send(request)
                 return None
+            link = self._open[0] if len(self._open) == 1 else self._choose(self._open)
             if not self._too_many_bytes(request.size):
                 link.send(request)
                 if self._sizing.grown:
                     self._sizing.sent(self.sent)
                 return None
-        if not self.links:
+        if not self.up:
             return self._no_link()
         if self._too_many_bytes(request.size):
             self._refused = request.size
             self._watch()
+            self.signals.turn(QUEUE_FULL, True)
             return self._busy("bytes", self._max_bytes)
         accepted = self.sent + len(self.queue)
         if accepted >= self._limit:
             self._sizing.grow()
+            self.signals.turn(QUEUE_FULL, True)
             return self._busy("requests", self._limit)
         self.queue.append(request)
         if not self._grow_at_max or accepted + 1 >= self._limit:
@@ -229,7 +250,7 @@ class NodePool:
 
     def look_for_room(self) -> None:
         """Requests were withdrawn: wake whom that makes room for."""
-        if self._bulk or self._refused:
+        if self._bulk or self._refused or self.signals.queue_full:
             self._read_done()
 
     def submit_past_queue(self, request: PendingRequest) -> CQLError | None:
@@ -251,6 +272,30 @@ class NodePool:
             except CQLError as error:
                 link.close(link_error(self.name, f"USE failed: {error}", None, error))
 
+    def retry_now(self) -> None:
+        """Open links that are lost without waiting for their schedule: the node seems to be back."""
+        for slot in self._slots:
+            slot.retry_now()
+
+    def probe(self) -> None:
+        """Ask the node, over each link, whether it is there."""
+        for link in list(self.links):
+            link.probe()
+
+    def retire(self) -> Deferred[Any]:
+        """Take no more work, and close each link once nothing waits on it.
+
+        :returns: fires when no connection is left.
+        """
+        self._sizing.stop()
+        self.up = False
+        while self._slots:
+            self.retire_newest()
+        for request in self.queue.clear():
+            request.failed(self._no_link())
+        self._bulk.wake_all()
+        return gatherResults(list(self._retiring.values()))
+
     def close(self) -> Deferred[Any]:
         """Close every link, and open none any more.
 
@@ -265,6 +310,19 @@ class NodePool:
         """The state of each link, as plain data; of those that are retired too."""
         return [slot.snapshot() for slot in (*self._slots, *self._retiring)]
 
+    def totals(self) -> dict[str, Any]:
+        """The state of the pool as a whole, as plain data."""
+        return {
+            "in_flight": self.sent,
+            "queued": len(self.queue),
+            "limit": self._limit,
+            "max_connections": self._maximum,
+            "request_bytes": self.request_bytes,
+            "suspect": self.suspect,
+            "error": str(self.error) if self.error is not None else None,
+            "failures": dict(self._failures),
+        }
+
     def __repr__(self) -> str:
         return (
             f"<NodePool {self.name} connections={len(self.links)}/{self._maximum} "
@@ -274,11 +332,13 @@ class NodePool:
     # What the slots tell.
 
     def link_ready(self, slot: CQLClientFactory, link: CQLProtocol) -> None:
-        first = not self.links
+        first = not self.up
+        self.up = True
         self.links.append(link)
         self._limit += self._settings.max_requests_per_connection
         self.error = None
         self._look_for_open()
+        self._look_at_links()
         if first:
             self._owner.pool_up(self)
         self._room_came()
@@ -294,29 +354,91 @@ class NodePool:
             self._sizing.grow()
 
     def link_down(self, slot: CQLClientFactory, link: CQLProtocol | None, error: CQLError) -> None:
+        if link in self.links:
+            self._forget(link)
         if slot not in self._slots:
             # It was retired.
             return
         self.error = error
-        if link in self.links:
-            self._forget(link)
-        if not self.links:
+        kind = type(error).__name__
+        self._failures[kind] = self._failures.get(kind, 0) + 1
+        if all(link.retiring for link in self.links):
+            # The queue would wait for a replacement that may never come.
+            self.up = False
+            self._refused = 0
             self._owner.pool_down(self, error)
             for request in self.queue.clear():
                 request.failed(self._no_link())
             self._bulk.wake_all()
+            self._look_at_queue()
+
+    # What the links tell of their troubles.
+
+    def link_high(self, link: CQLProtocol) -> None:
+        self._look_at_links()
+
+    def link_low(self, link: CQLProtocol) -> None:
+        self._look_at_links()
+
+    def link_retiring(self, link: CQLProtocol) -> None:
+        # The replacement is opened first: the slot lets the link go when that is ready.
+        cast(CQLClientFactory, link.owner).replace()
+
+    def link_suspect(self, link: CQLProtocol) -> None:
+        self._look_at_links()
+
+    def link_trusted(self, link: CQLProtocol) -> None:
+        self._look_at_links()
+
+    def responses_full(self, link: CQLProtocol) -> None:
+        self._look_at_links()
+
+    def responses_drained(self, link: CQLProtocol) -> None:
+        self._look_at_links()
 
     # Inside.
+
+    def _look_at_links(self) -> None:
+        """Something about the links has changed that signals tell of."""
+        links = self.links
+        high = bool(links) and all(link.gate.draining or link.retiring for link in links)
+        self.signals.turn(HIGH_IN_FLIGHT, high)
+        self.signals.turn(READ_BUFFER_FULL, any(link.responses_held for link in links))
+        suspect = any(link.suspect for link in links)
+        if suspect is not self.suspect:
+            self.suspect = suspect
+            self._owner.pool_suspect(self)
+
+    def signal(self, name: str, begun: bool) -> FlowSignal:
+        """A signal, with the numbers of the moment."""
+        return FlowSignal(
+            name,
+            begun,
+            self.name,
+            self.sent,
+            len(self.queue),
+            self._limit,
+            len(self.links),
+            self._maximum,
+        )
+
+    def _look_at_queue(self) -> None:
+        """The queue may be full no more."""
+        accepted = self.sent + len(self.queue)
+        if not self.up or (accepted < self._limit and not self._refused):
+            self.signals.turn(QUEUE_FULL, False)
 
     def _look_for_open(self) -> None:
         # In the order of age, so that the least loaded of equals is the oldest.
         self._open = [link for link in self.links if link.open]
+        self._only = self._open[0] if self._open == self.links and len(self.links) == 1 else None
 
     def _forget(self, link: CQLProtocol) -> None:
         self.links.remove(link)
         self._limit -= self._settings.max_requests_per_connection
         link.on_read = None
         self._look_for_open()
+        self._look_at_links()
 
     def _room_came(self) -> None:
         """A link is open: the queue first, then who waits to make a request, then bulk work."""
@@ -328,6 +450,8 @@ class NodePool:
         if self._open:
             self._owner.pool_room(self)
             self._bulk.wake()
+        if self.signals.queue_full:
+            self._look_at_queue()
         self._watch()
 
     def _watch(self) -> None:
@@ -344,6 +468,8 @@ class NodePool:
             self._refused = 0
             self._owner.pool_room(self)
         self._bulk.wake()
+        if self.signals.queue_full:
+            self._look_at_queue()
         if not self._bulk and not self._refused:
             self._watch()
 

@@ -14,23 +14,24 @@ class RequestQueue:
 
     Its bounds are the pool's, which counts what is sent and what is queued together.
 
+    :ivar requests: those that are queued, oldest first; to be looked at only.
     :ivar request_bytes: bodies queued, in bytes.
     """
 
-    __slots__ = ("_requests", "request_bytes")
+    __slots__ = ("request_bytes", "requests")
 
     def __init__(self) -> None:
         # An OrderedDict: taking the first of a plain dict again and again costs more each time.
-        self._requests: OrderedDict[PendingRequest, None] = OrderedDict()
+        self.requests: OrderedDict[PendingRequest, None] = OrderedDict()
         self.request_bytes = 0
 
     def __len__(self) -> int:
-        return len(self._requests)
+        return len(self.requests)
 
     def append(self, request: PendingRequest) -> None:
         """Put a request at the tail; the queue is its holder from here on."""
         request.holder = self
-        self._requests[request] = None
+        self.requests[request] = None
         self.request_bytes += request.size
 
     def popleft(self) -> PendingRequest:
@@ -38,20 +39,20 @@ class RequestQueue:
 
         :raises KeyError: the queue is empty.
         """
-        request, _ = self._requests.popitem(last=False)
+        request, _ = self.requests.popitem(last=False)
         request.holder = None
         self.request_bytes -= request.size
         return request
 
     def withdraw(self, request: PendingRequest) -> None:
         """Forget a request: it will not be sent."""
-        del self._requests[request]
+        del self.requests[request]
         self.request_bytes -= request.size
 
     def clear(self) -> list[PendingRequest]:
         """Take all requests, oldest first."""
-        requests = list(self._requests)
-        self._requests.clear()
+        requests = list(self.requests)
+        self.requests.clear()
         self.request_bytes = 0
         for request in requests:
             request.holder = None

@@ -44,6 +44,7 @@ class PoolSizing:
     :param pool: the pool.
     :param settings: see :class:`~txcql.settings.Settings`.
     :param clock: tells the time and waits.
+    :param core: links that it keeps.
     :param maximum: links at most.
     :ivar grown: whether the pool has more links than its core.
     """
@@ -62,10 +63,10 @@ class PoolSizing:
         "grown",
     )
 
-    def __init__(self, pool: Sized, settings: Settings, clock: IReactorTime, maximum: int) -> None:
+    def __init__(self, pool: Sized, settings: Settings, clock: IReactorTime, core: int, maximum: int) -> None:
         self.grown = False
         self._pool = pool
-        self._core = settings.core_connections
+        self._core = core
         self._low = settings.low_mark
         self._idle_timeout = settings.idle_timeout
         self._read_timeout = settings.read_timeout

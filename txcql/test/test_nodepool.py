@@ -6,7 +6,8 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 
-from txcql.errors import NOT_SENT, BusyConnectionError
+from txcql.errors import NOT_SENT, UNKNOWN, BusyConnectionError, ConnectionLost, SessionClosed
+from txcql.pool.connectlimit import ConnectLimit
 from txcql.pool.nodepool import NodePool
 from txcql.session.results import Result
 from txcql.test.scriptednode import ScriptedTestCase, columns
@@ -207,15 +208,17 @@ class ManyLinksTests(PoolTestCase):
         self.let_go(waiting)
 
     def test_idempotent_requests_of_a_lost_link(self) -> None:
-        """They have their next node; the queue of this one is not overtaken by them."""
+        """There is no other node: they join the queue of this one, as many as there is room for."""
         self.connect(core_connections=2, max_requests_per_connection=10)
         waiting = self.ask(16)
+        self.one.refusing = True
         self.one.links[1].drop()
         self.reactor.settle()
-        self.assertEqual(len([deferred for deferred in waiting if deferred.called]), 8)
+        self.pool_repr(sent=8, queued=2, connections="1/2")
+        self.assertEqual(len([deferred for deferred in waiting if deferred.called]), 6)
         for deferred in waiting[:]:
             if deferred.called:
-                self.failureResultOf(deferred)
+                self.assertEqual(self.failureResultOf(deferred, ConnectionLost).value.delivery, UNKNOWN)
                 waiting.remove(deferred)
         self.one.held = [asked for asked in self.one.held if not asked.link.closed]
         self.let_go(waiting)
@@ -613,3 +616,213 @@ class LifeTests(PoolTestCase):
         """The session's pools are these."""
         self.connect()
         self.assertIsInstance(self.pool, NodePool)
+
+
+class RetireTests(PoolTestCase):
+    """A node that is not to be used any more, or that is somewhere else."""
+
+    def test_idle(self) -> None:
+        """Links on which nothing waits are closed at once; those that are being opened are given up."""
+        self.connect(core_connections=3)
+        self.one.links[2].drop()
+        gone = self.pool.retire()
+        self.reactor.settle()
+        self.successResultOf(gone)
+        # That of the control connection is left.
+        self.assertEqual((len(self.one.links), self.pool.up, self.pool.size), (1, False, 0))
+
+    def test_what_is_sent(self) -> None:
+        """It is answered before its link is closed."""
+        self.connect()
+        waiting = self.ask(3)
+        gone = self.pool.retire()
+        self.reactor.settle()
+        self.assertNoResult(gone)
+        self.assertEqual(len(self.one.links), 2)
+        self.one.release()
+        self.reactor.settle()
+        for deferred in waiting:
+            self.successResultOf(deferred)
+        self.successResultOf(gone)
+        self.assertEqual(len(self.one.links), 1)
+
+    def test_what_is_queued(self) -> None:
+        """It goes on to the next node, not sent."""
+        self.connect(max_requests_per_connection=10)
+        waiting = self.ask(9)
+        self.pool_repr(sent=8, queued=1)
+        self.pool.retire()
+        error = self.failureResultOf(waiting[8], ConnectionLost).value
+        self.assertEqual(error.delivery, NOT_SENT)
+        self.one.release()
+        self.reactor.settle()
+
+    def test_closed_meanwhile(self) -> None:
+        """close() waits for no answers."""
+        self.connect()
+        waiting = self.ask(1)
+        self.pool.retire()
+        closed = self.pool.close()
+        self.reactor.settle()
+        self.successResultOf(closed)
+        self.failureResultOf(waiting[0], ConnectionLost)
+
+
+class HintTests(PoolTestCase):
+    """What others say of the node."""
+
+    def test_back(self) -> None:
+        """Lost links are opened without waiting for their schedule."""
+        self.connect(core_connections=2)
+        self.one.stop()
+        self.reactor.pump([1.0] * 20)
+        self.one.refusing = False
+        self.pool.retry_now()
+        self.reactor.settle()
+        self.pool_repr(sent=0, queued=0, connections="2/2")
+
+    def test_probe(self) -> None:
+        """Each link asks; one without an answer is closed."""
+        self.connect(core_connections=2)
+        self.reactor.advance(1.0)
+        links = list(self.one.links)[-2:]
+        self.one.frozen = True
+        self.pool.probe()
+        self.reactor.settle()
+        self.reactor.advance(4.9)
+        self.assertEqual([link.closed for link in links], [False, False])
+        self.reactor.advance(0.2)
+        self.assertEqual([link.closed for link in links], [True, True])
+        self.one.frozen = False
+        self.reactor.pump([1.0] * 3)
+
+
+class ReplacementTests(PoolTestCase):
+    """A link with too many orphans is replaced, and nobody notices."""
+
+    def begin(self, **settings: Any) -> None:
+        self.connect(
+            **{
+                "max_orphans_per_connection": 3,
+                "max_connections_local": 1,
+                "request_timeout": 100.0,
+                "read_timeout": 100.0,
+                **settings,
+            }
+        )
+
+    def orphan(self, count: int) -> None:
+        for deferred in self.ask(count):
+            deferred.addErrback(lambda failure: failure.trap(CancelledError))
+            deferred.cancel()
+        self.reactor.settle()
+
+    def test_opened_first(self) -> None:
+        """The pool has one link more than its maximum, until nothing waits on the old one."""
+        self.begin()
+        waiting = self.ask(1)
+        self.orphan(3)
+        self.assertEqual(repr(self.pool), "<NodePool 10.0.0.1:9042 connections=2/1 sent=4 queued=0>")
+        old, new = self.pool.links
+        self.assertTrue(old.retiring and new.open)
+        more = self.ask(2)
+        self.assertEqual((old.sent, new.sent), (4, 2))
+        self.one.release(1)
+        self.reactor.settle()
+        self.successResultOf(waiting[0])
+        self.assertEqual(self.pool.links, [new])
+        self.pool_repr(sent=2, queued=0)
+        self.let_go(more)
+
+    def test_queued_meanwhile(self) -> None:
+        """Until the new link is ready, requests wait for it."""
+        self.begin()
+        waiting = self.ask(1)
+        self.one.silent = True
+        self.orphan(3)
+        waiting += self.ask(1)
+        self.assertEqual(len(self.pool.queue), 1)
+        self.assertTrue(self.pool.up)
+        for deferred in waiting:
+            deferred.addErrback(lambda failure: failure.trap(SessionClosed))
+
+    def test_cannot_be_replaced(self) -> None:
+        """Requests go on to their next node as not sent, as if the old link were gone."""
+        self.begin()
+        (waiting,) = self.ask(1)
+        self.one.refusing = True
+        self.orphan(3)
+        (queued,) = self.ask(1)
+        self.assertFalse(self.pool.up)
+        self.assertEqual(self.failureResultOf(queued).value.delivery, NOT_SENT)
+        self.one.refusing = False
+        self.reactor.advance(10.0)
+        self.reactor.settle()
+        self.assertTrue(self.pool.up)
+        self.let_go([waiting])
+
+    def test_closed_by_shrinking(self) -> None:
+        """A slot that is given up closes both its links."""
+        self.begin(max_connections_local=2, idle_timeout=50.0, max_requests_per_connection=10)
+        waiting = self.ask(9)
+        self.assertEqual(len(self.pool.links), 2)
+        self.let_go(waiting)
+        self.one.holds = lambda asked: True
+        newest = self.pool.links[-1]
+        for _ in range(2):
+            self.orphan(2)
+        self.reactor.advance(60.0)
+        self.reactor.settle()
+        self.reactor.advance(60.0)
+        self.reactor.settle()
+        self.assertNotIn(newest, self.pool.links)
+        self.assertEqual(self.pool.size, 1)
+
+
+class SuspectTests(PoolTestCase):
+    """A node that says nothing while requests time out."""
+
+    def test_until_it_answers(self) -> None:
+        self.connect(read_timeout=1.0, request_timeout=100.0, heartbeat_timeout=20.0)
+        assert self.session is not None
+        (node,) = self.session.nodes
+        self.one.holds = lambda asked: True
+        for deferred in self.ask(3, idempotent=False):
+            deferred.addErrback(lambda failure: None)
+        self.one.frozen = True
+        self.reactor.advance(1.5)
+        self.reactor.settle()
+        self.assertTrue(self.pool.suspect and node.suspect)
+        self.one.frozen = False
+        self.one.release(1)
+        self.reactor.settle()
+        self.assertFalse(self.pool.suspect or node.suspect)
+
+
+class RemoteTests(PoolTestCase):
+    """A pool of another data center is smaller."""
+
+    def test_links(self) -> None:
+        self.connect(core_connections=4, max_connections_remote=2)
+        endpoint, settings = self.pool._endpoint, self.pool._settings
+        self.assertEqual(settings.core_connections, 4)
+        self.assertEqual(repr(self.pool), "<NodePool 10.0.0.1:9042 connections=4/4 sent=0 queued=0>")
+        limit = ConnectLimit(self.reactor, 32, 5.0)
+        remote = NodePool(
+            "10.0.0.1:9042",
+            endpoint,
+            settings,
+            self.reactor,
+            5,
+            lambda: iter([0.0]),
+            lambda: None,
+            self.session._view._manager,  # type: ignore[union-attr]
+            limit,
+            remote=True,
+        )
+        remote.connect()
+        self.reactor.settle()
+        self.assertEqual(repr(remote), "<NodePool 10.0.0.1:9042 connections=2/2 sent=0 queued=0>")
+        closed = remote.close()
+        self.reactor.settle()
+        self.successResultOf(closed)

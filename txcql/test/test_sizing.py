@@ -35,8 +35,8 @@ class SizingTestCase(SynchronousTestCase):
         self.pool = Pool()
         self.begin()
 
-    def begin(self, maximum: int = 3, **settings: Any) -> None:
-        self.sizing = PoolSizing(self.pool, Settings(**settings), self.clock, maximum)
+    def begin(self, core: int = 1, maximum: int = 3, **settings: Any) -> None:
+        self.sizing = PoolSizing(self.pool, Settings(**settings), self.clock, core, maximum)
 
     def grow(self, to: int) -> None:
         while self.pool.size < to:
@@ -125,7 +125,7 @@ class ShrinkTests(SizingTestCase):
 
     def test_core(self) -> None:
         """The core stays."""
-        self.begin(core_connections=2)
+        self.begin(core=2)
         self.pool.size = 2
         self.grow(3)
         self.clock.advance(1000)
