@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
@@ -13,9 +14,21 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.interfaces import IAddress, IHostResolution, IResolutionReceiver, IStreamClientEndpoint
 from zope.interface import implementer
 
+from txcql.cluster.together import together
 from txcql.errors import NameResolutionError
+from txcql.security import TLSEndpoint, TLSPeer
+from txcql.settings import Settings
 
-__all__ = ["ContactPoint", "ResolvedPoint", "node_name", "parse_contact_points", "resolve", "tcp_endpoint"]
+__all__ = [
+    "ContactPoint",
+    "ResolvedPoint",
+    "look_up",
+    "node_endpoint",
+    "node_name",
+    "parse_contact_points",
+    "resolve",
+    "tcp_endpoint",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,25 +116,53 @@ def tcp_endpoint(reactor: Any, host: str, port: int, timeout: float) -> IStreamC
     return endpoint
 
 
+def node_endpoint(
+    reactor: Any,
+    host: str,
+    port: int,
+    settings: Settings,
+    *,
+    name: str | None = None,
+    host_id: UUID | None = None,
+    datacenter: str | None = None,
+) -> IStreamClientEndpoint:
+    """An endpoint to a node at a numeric address, with TLS if that is set.
+
+    :param name: the host name of a contact point that was given by name.
+    :param host_id: the node's identity, where it is known.
+    :param datacenter: its data center, where it is known.
+    """
+    endpoint = tcp_endpoint(reactor, host, port, settings.connect_timeout)
+    if settings.tls is None:
+        return endpoint
+    peer = TLSPeer(node_name(host, port), name or host, host_id, datacenter)
+    return TLSEndpoint(endpoint, settings.tls, peer, reactor)
+
+
 async def resolve(
-    reactor: Any, points: Sequence[ContactPoint], timeout: float
+    reactor: Any, points: Sequence[ContactPoint], settings: Settings
 ) -> tuple[list[ResolvedPoint], dict[str, Exception]]:
     """Endpoints for contact points; names are looked up, addresses are not.
 
-    :param timeout: seconds for a connection, and for each look-up.
+    :param settings: its ``connect_timeout`` is the time for each look-up, too.
     :returns: the endpoints, in order, and for each name without any: the error.
     """
     found: list[ResolvedPoint] = []
     errors: dict[str, Exception] = {}
+    # All at the same time: each that is not answered would hold up the others.
+    names = {point.host: point for point in points if point.endpoint is None and not _is_address(point.host)}
+    timeout = settings.connect_timeout
+    looking = [Deferred.fromCoroutine(look_up(reactor, point, timeout)) for point in names.values()]
+    known = dict(zip(names, await together(looking), strict=True))
     for point in points:
         if point.endpoint is not None:
             found.append(ResolvedPoint(repr(point.endpoint), point.endpoint))
             continue
-        hosts = [point.host] if _is_address(point.host) else await _look_up(reactor, point, timeout)
+        hosts = known.get(point.host, [point.host])
         if not hosts:
             errors[node_name(point.host, point.port)] = NameResolutionError(point.host)
         for host in hosts:
-            endpoint = tcp_endpoint(reactor, host, point.port, timeout)
+            endpoint = node_endpoint(reactor, host, point.port, settings, name=point.host)
             found.append(ResolvedPoint(node_name(host, point.port), endpoint))
     return found, errors
 
@@ -154,7 +195,11 @@ class _Addresses:
             self.complete.callback(None)
 
 
-async def _look_up(reactor: Any, point: ContactPoint, timeout: float) -> list[str]:
+async def look_up(reactor: Any, point: ContactPoint, timeout: float) -> list[str]:
+    """The addresses of a host name; none if it does not resolve in time.
+
+    :param timeout: seconds.
+    """
     receiver = _Addresses()
     timer = reactor.callLater(timeout, receiver.resolutionComplete)
     try:

@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from txcql.cluster.contactpoints import ContactPoint, node_name, parse_contact_points, resolve, tcp_endpoint
 from txcql.errors import NameResolutionError
+from txcql.settings import Settings
 from txcql.test.scriptedreactor import ScriptedReactor
 
 
@@ -90,7 +91,9 @@ class ResolveTests(SynchronousTestCase):
         self.reactor = ScriptedReactor()
 
     def resolving(self, *points: Any) -> Deferred[Any]:
-        deferred = Deferred.fromCoroutine(resolve(self.reactor, parse_contact_points(points, 9042), 5.0))
+        deferred = Deferred.fromCoroutine(
+            resolve(self.reactor, parse_contact_points(points, 9042), Settings())
+        )
         self.reactor.settle()
         return deferred
 

@@ -23,7 +23,7 @@ class ControlTestCase(ScriptedTestCase):
 
     def connect(self, *points: Any, **settings: Any) -> Any:
         session = ScriptedTestCase.connect(self, *points, **settings)
-        self.control: ControlConnection = session._view._control
+        self.control: ControlConnection = session._view._watch.control
         return session
 
     def where(self) -> str | None:
@@ -101,15 +101,40 @@ class MoveTests(ControlTestCase):
         self.assertEqual([len(node.links) for node in self.cluster], [1, 1, 2])
 
     def test_slow_node(self) -> None:
-        """A node that does not answer is given its read timeout, then the next has its turn."""
+        """A node that does not answer holds up the next one for a second; then it is left."""
         self.connect()
         self.two._system = lambda asked, text: None  # type: ignore[method-assign]
         self.one.links[0].drop()
         self.reactor.settle()
         self.assertIsNone(self.where())
-        self.reactor.advance(5.0)
+        self.reactor.advance(1.0)
         self.reactor.settle()
         self.assertEqual(self.where(), "10.0.0.3:9042")
+        self.assertEqual([len(node.links) for node in self.cluster], [1, 1, 2])
+
+    def test_frozen_node(self) -> None:
+        """A node that hangs while there is nothing to ask is found out by its heartbeat."""
+        self.connect()
+        self.one.frozen = True
+        for _ in range(34):
+            self.reactor.advance(1.0)
+        self.assertEqual(self.where(), "10.0.0.1:9042")
+        self.reactor.pump([1.0] * 2)
+        self.assertEqual(self.where(), "10.0.0.2:9042")
+
+    def test_silent_contact_point(self) -> None:
+        """The next contact point has its turn a second later; the first is left then."""
+        self.one.silent = True
+        connecting = self.connecting("10.0.0.1", "10.0.0.2", max_connections_local=1)
+        self.reactor.advance(0.9)
+        self.assertEqual(self.two.accepted, 0)
+        self.reactor.advance(0.1)
+        self.reactor.settle()
+        self.assertEqual(self.two.accepted, 2)
+        self.reactor.advance(2.0)
+        self.session = self.answer(connecting)
+        self.control = self.session._view._watch.control
+        self.assertEqual(self.where(), "10.0.0.2:9042")
 
     def test_version_stays(self) -> None:
         """What was negotiated is spoken for good; a node that does not speak it is passed over."""
@@ -164,16 +189,49 @@ class BackOffTests(ControlTestCase):
         self.finish()
 
     def test_anew(self) -> None:
-        """After a round that succeeded, the schedule begins anew."""
+        """When a link has been there for ten seconds, the schedule begins anew."""
         self.down()
         self.rounds(10)
         self.three.refusing = False
-        self.rounds(5)
+        self.rounds(16)
         self.assertEqual(self.where(), "10.0.0.3:9042")
         self.three.stop()
         self.reactor.settle()
         self.assertEqual(self.rounds(8), [1, 3, 7])
         self.finish()
+
+    def test_lost_again_and_again(self) -> None:
+        """A node that takes the link and drops it is not hammered."""
+        self.down()
+        self.three.refusing = False
+        times = []
+        for quarter in range(1, 200):
+            accepted = self.three.accepted
+            self.reactor.advance(0.25)
+            if self.three.accepted > accepted:
+                times.append(quarter / 4)
+                self.assertEqual(self.where(), "10.0.0.3:9042")
+                self.three.links[0].drop()
+                self.reactor.settle()
+        self.assertEqual(times, [1, 3, 7, 15, 31])
+        self.finish()
+
+    def test_a_node_is_back(self) -> None:
+        """When a pool has a link, the control connection does not wait any longer."""
+        self.connect()
+        for node in self.cluster:
+            node.stop()
+        self.reactor.settle()
+        for _ in range(40):
+            self.reactor.advance(1)
+        self.assertIsNone(self.where())
+        self.assertEqual(self.control._call.getTime(), 63)  # type: ignore[union-attr]
+        self.two.refusing = False
+        assert self.session is not None
+        self.session._view._manager.hint_up(self.session.nodes[1])
+        self.reactor.settle()
+        self.assertEqual(self.where(), "10.0.0.2:9042")
+        self.assertEqual(self.reactor.seconds(), 40)
 
     def test_schedule_that_ends(self) -> None:
         """A policy whose schedule ends does not end the attempts."""

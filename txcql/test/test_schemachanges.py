@@ -149,6 +149,22 @@ class SchemaTests(SessionTestCase):
         self.assertTrue(result.schema_agreement)
         self.assertEqual(result.change.change.name, "t")
 
+    def test_control_node_that_has_not_heard_of_it(self) -> None:
+        """The node that has made the change is asked: to another one, all may still have the old schema."""
+        session = self.connect()
+        old = self.one.schema_version
+        about = self.one._about
+        self.one._about = lambda node: {**about(node), "schema_version": old}  # type: ignore[method-assign]
+        waiting = session.execute(self.CREATE)
+        # The first request goes to the second node, and not to that of the control connection.
+        self.disagree()
+        self.reactor.pump([0.2] * 5)
+        self.assertEqual(len(self.two.requests), 1)
+        self.assertNoResult(waiting)
+        self.agree()
+        self.reactor.advance(0.2)
+        self.assertTrue(self.answer(waiting).schema_agreement)
+
     def test_no_agreement(self) -> None:
         """After schema_agreement_timeout the result says that there is none."""
         session = self.connect(schema_agreement_timeout=1.0)

@@ -28,7 +28,7 @@ class TopologyTests(ScriptedTestCase):
     @property
     def link(self) -> CQLProtocol:
         assert self.session is not None
-        link = self.session._view._control.link
+        link = self.session._view._watch.control.link
         assert link is not None
         return link
 
