@@ -42,6 +42,7 @@ __all__ = [
     "ServerProtocolError",
     "SessionClosed",
     "TLSError",
+    "TraceIncomplete",
     "TruncateError",
     "Unauthorized",
     "Unavailable",
@@ -65,17 +66,19 @@ UNKNOWN = "unknown"
 
 
 class CQLError(Exception):
-    """The root of the tree.
+    r"""The root of the tree.
 
     :ivar delivery: whether the request reached the server: :data:`NOT_SENT`,
         :data:`SENT` or :data:`UNKNOWN`; ``None`` where no request is concerned.
     :ivar node: the ``host:port`` of the node concerned, ``None`` if there is none.
+    :ivar attempts: what was tried before it came to this: :class:`~txcql.session.attempts.Attempt`\ s.
     :ivar row_number: which row of ``execute_many()`` it ended, from 0; ``None`` elsewhere.
     """
 
     delivery: str | None = None
     node: str | None = None
     row_number: int | None = None
+    attempts: Sequence[Any] = ()
 
     def __reduce__(self) -> Any:
         return _rebuild, (type(self), self.args, self.__dict__)
@@ -118,7 +121,8 @@ class ConnectionLost(CQLError):
 class BusyConnectionError(CQLError):
     """A node, or every node of a plan, has no room for one more request.
 
-    :ivar reason: ``"requests"``, ``"bytes"`` or ``"streams"``: the limit that was met.
+    :ivar reason: ``"requests"``, ``"bytes"`` or ``"streams"``: the limit that was met; ``"adaptive"``: that
+        of an :class:`~txcql.policies.adaptivelimit.AdaptiveLimitPolicy`.
     :ivar in_flight: requests sent and unanswered at that node.
     :ivar queued: requests waiting there.
     :ivar limit: the limit that was met, in requests or bytes.
@@ -141,7 +145,12 @@ class BusyConnectionError(CQLError):
 
 
 class RequestTimeout(CQLError):
-    """A request was not answered before its read timeout or its deadline."""
+    """A request was not answered before its read timeout or its deadline.
+
+    :ivar deadline: whether it was the deadline; else it was the read timeout of its last attempt.
+    """
+
+    deadline = False
 
 
 class NoNodeAvailable(CQLError):
@@ -174,6 +183,17 @@ class NameResolutionError(CQLError):
     def __init__(self, host: str, message: str | None = None) -> None:
         self.host = host
         super().__init__(message or f'the name "{host}" does not resolve')
+
+
+class TraceIncomplete(CQLError):
+    """The trace of a request was not complete in time.
+
+    :ivar trace: what there was of it: a :class:`~txcql.Trace`; ``None`` if there was nothing.
+    """
+
+    def __init__(self, message: str, trace: Any = None) -> None:
+        self.trace = trace
+        super().__init__(message)
 
 
 class SchemaDisagreement(CQLError):

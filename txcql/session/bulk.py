@@ -15,7 +15,7 @@ from txcql.session.options import RequestOptions
 from txcql.session.statements import PreparedStatement
 
 if TYPE_CHECKING:
-    from txcql.session.core import SessionCore
+    from txcql.session.executor import StatementExecutor
 
 __all__ = ["ExecuteMany", "OnResult"]
 
@@ -32,7 +32,7 @@ class ExecuteMany:
 
     :param session: whose pools are used.
     :param clock: gives the reactor its turn.
-    :param statement: the prepared statement.
+    :param statement: the prepared statement, or text that is not to be prepared.
     :param options: of each request.
     :param rows: any iterable, sync or async.
     :param concurrency: requests in flight at most.
@@ -46,9 +46,9 @@ class ExecuteMany:
 
     def __init__(
         self,
-        session: SessionCore,
+        session: StatementExecutor,
         clock: IReactorTime,
-        statement: PreparedStatement,
+        statement: PreparedStatement | str,
         options: RequestOptions,
         rows: Iterable[Any] | AsyncIterable[Any],
         concurrency: int,

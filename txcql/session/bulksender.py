@@ -15,34 +15,44 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from txcql.errors import NOT_SENT, BusyConnectionError, NoNodeAvailable
+from txcql.session.batches import EncodedBatch
 from txcql.session.options import RequestOptions
 from txcql.session.statements import PreparedStatement
 
 if TYPE_CHECKING:
     from txcql.pool.nodepool import NodePool
-    from txcql.session.core import SessionCore
-    from txcql.session.request import StatementRequest
+    from txcql.session.executor import StatementExecutor
+    from txcql.session.statementrequest import StatementRequest
 
 __all__ = ["STATEMENTS_A_TURN", "BulkSender"]
 
 STATEMENTS_A_TURN = 500
 """Statements taken before the reactor has its turn: some milliseconds of encoding."""
+_PAUSE = 0.05
+"""Seconds until a policy is asked again that had no node with room; an answer ends it at once."""
 
 
 class _Statement:
     """One statement that waits to be sent.
 
+    :ivar options: of the request.
     :ivar size: of its body, in bytes.
     :ivar plan: the nodes to try; ``None`` if the policy has to be asked.
     :ivar pool: that of the first of them.
     :ivar done: called with the result or Failure.
     """
 
-    __slots__ = ("done", "plan", "pool", "size", "statement", "values")
+    __slots__ = ("done", "options", "plan", "pool", "size", "statement", "values")
 
     def __init__(
-        self, statement: str | PreparedStatement, values: bytes, size: int, done: Callable[[Any], object]
+        self,
+        statement: str | PreparedStatement | EncodedBatch,
+        values: bytes,
+        options: RequestOptions,
+        size: int,
+        done: Callable[[Any], object],
     ) -> None:
+        self.options = options
         self.statement = statement
         self.values = values
         self.size = size
@@ -59,7 +69,7 @@ class BulkSender:
 
     :param session: whose pools are used.
     :param clock: gives the reactor its turn.
-    :param options: of each request.
+    :param options: of each request that brings none.
     :param concurrency: requests in flight at most.
     :param go_on: called when :attr:`ready` may have become true.
     :ivar in_flight: requests sent and unanswered.
@@ -69,7 +79,7 @@ class BulkSender:
 
     def __init__(
         self,
-        session: SessionCore,
+        session: StatementExecutor,
         clock: IReactorTime,
         options: RequestOptions,
         concurrency: int,
@@ -88,6 +98,7 @@ class BulkSender:
         # More than one only if some come back, because their node was lost and others are full.
         self._held: deque[_Statement] = deque()
         self._wait: Deferred[None] | None = None
+        self._pause: IDelayedCall | None = None
         self._left = STATEMENTS_A_TURN
         self._turn: IDelayedCall | None = None
         self._sending = False
@@ -99,27 +110,31 @@ class BulkSender:
         return not self._held and self.in_flight < self._concurrency and self._left > 0
 
     def send(
-        self, statement: str | PreparedStatement, parameters: Any, done: Callable[[Any], object]
+        self,
+        statement: str | PreparedStatement | EncodedBatch,
+        parameters: Any,
+        done: Callable[[Any], object],
+        options: RequestOptions | None = None,
     ) -> None:
         """Send a statement, at once or when there is room.
 
+        :param statement: text that is not to be prepared, a prepared statement, or an encoded batch.
+        :param options: of the request; else those of all.
         :param done: called once, with its result or Failure, unless :meth:`stop` comes first.
         """
         self._left -= 1
         if self._left <= 0 and self._turn is None:
             self._turn = self._clock.callLater(0, self._next_turn)
         session = self._session
+        if options is None:
+            options = self._options
         try:
-            values = b""
-            if isinstance(statement, PreparedStatement):
-                values = session.encode(statement, parameters)
-            elif not isinstance(statement, str):
-                raise TypeError(f"a statement is text or prepared, got {statement!r}")
-            size = session.body_size(statement, values, self._options)
+            values = session.encoded(statement, parameters, options)
+            size = session.body_size(statement, values, options)
         except Exception:
             done(Failure())  # type: ignore[no-untyped-call]
             return
-        self._held.append(_Statement(statement, values, size, done))
+        self._held.append(_Statement(statement, values, options, size, done))
         self._send_held()
 
     def stop(self) -> None:
@@ -129,6 +144,7 @@ class BulkSender:
         wait, self._wait = self._wait, None
         if wait is not None:
             wait.cancel()
+        self._end_pause()
         if self._turn is not None:
             self._turn.cancel()
             self._turn = None
@@ -145,7 +161,9 @@ class BulkSender:
             return
         self._sending = True
         try:
-            while self._held and self._wait is None and self.in_flight < self._concurrency:
+            while self._held and self.in_flight < self._concurrency:
+                if self._wait is not None or self._pause is not None:
+                    break
                 self._send_first(waits=not woken)
                 woken = False
         finally:
@@ -163,7 +181,11 @@ class BulkSender:
                 self._wait = wait = pool.when_bulk_room(held.size)
                 wait.addCallbacks(self._woken, lambda failure: None)
                 return
-            request = self._session.request(held.statement, held.values, self._options)
+            request = self._session.request(held.statement, held.values, held.options)
+        except BusyConnectionError:
+            # The policy has a limit of its own.
+            self._pause = self._clock.callLater(_PAUSE, self._resume)
+            return
         except Exception:
             # A defect of the policy, whose plan this is.
             self._held.popleft()
@@ -177,7 +199,7 @@ class BulkSender:
     def _route(self, held: _Statement) -> NodePool | None:
         """Which pool it is for: asked anew if the one that it waited for has no room after all."""
         if held.pool is None or not held.pool.bulk_room(held.size):
-            held.plan, held.pool = self._session.route()
+            held.plan, held.pool = self._session.route(held.statement, held.values, held.options)
         return held.pool
 
     def _woken(self, _: None) -> None:
@@ -185,16 +207,29 @@ class BulkSender:
         self._send_held(woken=True)
         self._go_on()
 
+    def _resume(self) -> None:
+        self._pause = None
+        self._send_held()
+        self._go_on()
+
+    def _end_pause(self) -> None:
+        pause, self._pause = self._pause, None
+        if pause is not None:
+            pause.cancel()
+
     def _answered(self, outcome: Any, request: StatementRequest, done: Callable[[Any], object]) -> None:
         self.in_flight -= 1
         if self._stopped:
             return
         if isinstance(outcome, Failure) and _found_no_room(outcome.value, request):
             # Its node was lost, and the others have no room now.
-            self._held.appendleft(_Statement(request.statement, request.values, request.size, done))
+            self._held.appendleft(
+                _Statement(request.statement, request.values, request.options, request.size, done)
+            )
         else:
             done(outcome)
         if not self._stopped:
+            self._end_pause()
             self._send_held()
             self._go_on()
 

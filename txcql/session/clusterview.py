@@ -6,64 +6,57 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from txcql.cluster.contactpoints import ContactPoint, ResolvedPoint, node_name, tcp_endpoint
-from txcql.cluster.control import ControlConnection
+from txcql.cluster.clustermetadata import ClusterMetadata
+from txcql.cluster.clusterwatch import DEFAULT_PORT, ClusterWatch
+from txcql.cluster.contactpoints import ContactPoint
 from txcql.cluster.nodes import Node
-from txcql.cluster.topology import PeerRow, Topology, read_schema_versions
-from txcql.errors import AuthenticationFailed, CQLError, InvalidRequest, NoNodeAvailable, said_by
-from txcql.policies.loadbalancing import RoundRobinPolicy
+from txcql.cluster.poolmanager import PoolManager
+from txcql.cluster.schemaagreement import agree_on_schema
+from txcql.connection.protocol import CQLProtocol
+from txcql.errors import AuthenticationFailed, InvalidRequest, NoNodeAvailable
 from txcql.policies.reconnection import ExponentialReconnectionPolicy
-from txcql.pool.connectlimit import ConnectLimit
-from txcql.pool.nodepool import NodePool
+from txcql.pool.nodepool import NodePool, PoolOwner
+from txcql.session.gathering import Gathering
+from txcql.session.profiles import Profiles
 from txcql.settings import Settings
 
-__all__ = ["GATHER_AFTER_FIRST", "ClusterView"]
+__all__ = ["DEFAULT_PORT", "ClusterView"]
 
 log = Logger(namespace="txcql.session")
 
-GATHER_AFTER_FIRST = 2.0
-"""Seconds that ``connect`` waits for further nodes once one has a ready link."""
-
-_AGREEMENT_INTERVAL = 0.2
-
-DEFAULT_PORT = 9042
-
 
 class ClusterView:
-    """The nodes of the cluster and a pool for each that is used: those of the local data center.
+    """The cluster, watched, and a pool for each node that the load balancing policy does not ignore.
 
     :param reactor: connects, resolves and waits.
     :param points: the contact points.
     :param settings: see :class:`~txcql.settings.Settings`.
     :param keyspace: tells the keyspace that links shall be in.
+    :ivar cluster: what is known of the cluster.
+    :ivar profiles: the policies of the session.
     :ivar pools: node -> pool.
-    :ivar on_room: called when a pool may send again what it would not have sent.
     """
 
     def __init__(
         self, reactor: Any, points: Sequence[ContactPoint], settings: Settings, keyspace: Any
     ) -> None:
-        self.pools: dict[Node, NodePool] = {}
-        self.on_room: Callable[[], None] = lambda: None
+        self.profiles = profiles = Profiles(settings)
+        delays = (settings.reconnection or ExponentialReconnectionPolicy()).delays
+        self.cluster = ClusterMetadata()
         self._reactor = reactor
-        self._settings = settings
-        self._keyspace = keyspace
-        self._policy: Any = settings.load_balancing or RoundRobinPolicy()
-        self._delays = (settings.reconnection or ExponentialReconnectionPolicy()).delays
-        self._port = next((point.port for point in points if point.port), DEFAULT_PORT)
-        self._nodes: dict[Any, Node] = {}
-        self._datacenter = settings.local_datacenter
-        self._first_attempts: set[NodePool] | None = set()
-        self._on_attempt: Deferred[None] | None = None
-        self._leaving: set[Deferred[Any]] = set()
-        self._connects = ConnectLimit(reactor, settings.max_concurrent_connects, settings.connect_timeout)
-        self._control = ControlConnection(
-            reactor, points, settings, self._delays, self._known_points, self._topology_changed
-        )
-        self.plan = self._policy.plan
+        self._manager = PoolManager(reactor, settings, profiles, self.cluster.listeners, delays, keyspace)
+        self._watch = ClusterWatch(reactor, points, settings, delays, self.cluster, self._manager, profiles)
+        self._control = self._watch.control
+        self._tried: set[NodePool] | None = set()
+        self._schema_over = False
+        self._on_up: Callable[[NodePool], None] = lambda pool: None
+        self._gathering = Gathering(reactor, self._all_there, self._some_there)
+        self._manager.on_attempt = self._attempted
+        self._manager.on_up = self._pool_up
+        self._watch.membership.on_settled = self._gathering.look
+        self.pools = self._manager.pools
 
     @property
     def version(self) -> int:
@@ -75,20 +68,39 @@ class ClusterView:
     @property
     def nodes(self) -> list[Node]:
         """Every node that is known."""
-        return list(self._nodes.values())
+        return list(self.cluster.nodes.values())
+
+    def set_on_room(self, on_room: Callable[[], None]) -> None:
+        """Call this when a pool may send again what it would not have sent."""
+        self._manager.on_room = on_room
+
+    def set_on_up(self, on_up: Callable[[NodePool], None]) -> None:
+        """Call this with the pool of a node that has come up."""
+        self._on_up = on_up
 
     async def connect(self) -> None:
-        """Open the control connection, and a pool to each node of the local data center.
+        """Open the control connection, and a pool to each node that is used.
 
         :raises CQLError: no node can be used; it says why.
         """
         await self._control.connect()
-        if not self.pools:
-            known = ", ".join(sorted({node.datacenter for node in self._nodes.values()}))
+        reading = self._watch.read_schema()
+        reading.addBoth(self._schema_done)
+        try:
+            await self._gathering.wait()
+        finally:
+            self._tried = None
+        if not self._schema_over:
+            log.info("the schema is not read yet: it follows")
+        datacenters = {node.datacenter for node in self.nodes}
+        if self._watch.datacenter not in datacenters:
             raise NoNodeAvailable(
-                f'no node is in the data center "{self._datacenter}" (local_datacenter); there are: {known}'
+                f'no node is in the data center "{self._watch.datacenter}" (local_datacenter); '
+                f"there are: {', '.join(sorted(datacenters))}"
             )
-        await self._pools_tried()
+        if not self.pools:
+            nodes = ", ".join(map(str, self.nodes))
+            raise NoNodeAvailable(f"the load balancing policy ignores every node: {self.profiles}; {nodes}")
         if not any(pool.up for pool in self.pools.values()):
             errors = {pool.name: pool.error for pool in self.pools.values() if pool.error is not None}
             for error in errors.values():
@@ -96,26 +108,22 @@ class ClusterView:
                     raise error
             raise NoNodeAvailable("cannot connect: " + self.why_down(), errors)
 
-    async def agree(self, timeout: float) -> bool:
+    async def agree(self, timeout: float, coordinator: str) -> bool:
         """Wait until all nodes have the same schema; whether they did in time.
 
         :param timeout: seconds to wait.
+        :param coordinator: the name of the node that has changed it.
         """
-        if len(self._nodes) < 2:
+        if len(self.cluster.nodes) < 2:
             return True
-        end = self._reactor.seconds() + timeout
-        while True:
-            link = self._control.link
-            down = {node.host_id for node in self.pools if not node.up}
-            try:
-                if link is not None and len(await read_schema_versions(link, down)) < 2:
-                    return True
-            except CQLError as error:
-                log.info("schema versions cannot be read: {error}", error=error)
-            if self._reactor.seconds() >= end:
-                log.warn("the nodes do not agree on a schema after {timeout} s", timeout=timeout)
-                return False
-            await deferLater(self._reactor, _AGREEMENT_INTERVAL)
+
+        def link() -> CQLProtocol | None:
+            # Any other node may not have heard of the change: to it, all have the old schema.
+            pools = (pool for pool in self.pools.values() if pool.name == coordinator)
+            links = (link for pool in pools for link in pool.links if not link.retiring)
+            return next(links, self._control.link)
+
+        return await agree_on_schema(self._reactor, link, self._down, timeout)
 
     def stop(self) -> None:
         """Let no further attempt follow the one under way: :meth:`connect` is about to be cancelled."""
@@ -126,143 +134,60 @@ class ClusterView:
 
         :returns: fires when none is left.
         """
-        pools = [pool.close() for pool in self.pools.values()]
-        return gatherResults([self._control.close(), *pools, *self._leaving])
+        return gatherResults([self._watch.close(), self._manager.close()])
+
+    def open_dedicated(self, node: Node, owner: PoolOwner) -> Node:
+        """See :meth:`~txcql.cluster.poolmanager.PoolManager.open_dedicated`."""
+        return self._manager.open_dedicated(node, owner)
+
+    def close_dedicated(self, alias: Node) -> None:
+        """See :meth:`~txcql.cluster.poolmanager.PoolManager.close_dedicated`."""
+        self._manager.close_dedicated(alias)
+
+    def dedicated(self) -> list[dict[str, Any]]:
+        """The state of each dedicated link, as plain data."""
+        return self._manager.dedicated()
 
     def why_down(self) -> str:
         """What each node's last attempt said."""
-        said = [said_by(pool.name, pool.error) for pool in self.pools.values() if pool.error is not None]
-        return "; ".join(said) or "no connection is ready yet"
+        return self._manager.why_down()
 
     def snapshot(self) -> dict[str, Any]:
-        """The state of every node, as plain data, by its name."""
-        return {node.name: self._snapshot(node) for node in self._nodes.values()}
-
-    # What the pools tell.
-
-    def pool_up(self, pool: NodePool) -> None:
-        for node, other in self.pools.items():
-            if other is pool:
-                node.up = True
-                self._tell(self._policy.node_up, node)
-                log.info("{node} is up", node=node.name)
-        self._attempted(pool)
-
-    def pool_down(self, pool: NodePool, error: CQLError) -> None:
-        for node, other in self.pools.items():
-            if other is pool and node.up:
-                node.up = False
-                self._tell(self._policy.node_down, node)
-                log.info("{node} is down: {error}", node=node.name, error=error)
-        self._attempted(pool)
-
-    def pool_room(self, pool: NodePool) -> None:
-        self.on_room()
+        """The state of every node, as plain data, by its name; and host id, if others have that name."""
+        found: dict[str, Any] = {}
+        for node in self.nodes:
+            name = node.name if node.name not in found else f"{node.name} {node.host_id}"
+            found[name] = self._manager.snapshot(node)
+        return found
 
     # Inside.
 
-    @staticmethod
-    def _tell(tell: Callable[[Node], None], node: Node) -> None:
-        try:
-            tell(node)
-        except Exception:
-            # A defect of the policy must not stop a pool half-way.
-            log.failure("the load balancing policy failed to take in {node}", node=node.name)
+    def _down(self) -> set[Any]:
+        nodes = [node for node in self.pools if not node.up]
+        return {node.host_id for node in (*nodes, *self._manager.told_down)}
+
+    def _pool_up(self, pool: NodePool) -> None:
+        self._control.retry_now()
+        self._on_up(pool)
 
     def _attempted(self, pool: NodePool) -> None:
-        if self._first_attempts is not None:
-            self._first_attempts.add(pool)
-            if self._on_attempt is not None:
-                waiting, self._on_attempt = self._on_attempt, None
-                waiting.callback(None)
+        if self._tried is not None:
+            self._tried.add(pool)
+            self._gathering.look()
 
-    async def _pools_tried(self) -> None:
-        """Wait until each pool has a link or has failed, at most some seconds after the first link."""
-        timer = None
-        tried = self._first_attempts
-        try:
-            while tried is not None and len(tried) < len(self.pools):
-                if timer is None and any(pool.up for pool in self.pools.values()):
-                    timer = self._reactor.callLater(GATHER_AFTER_FIRST, self._stop_gathering)
-                self._on_attempt = Deferred()
-                await self._on_attempt
-                tried = self._first_attempts
-        finally:
-            self._first_attempts = self._on_attempt = None
-            if timer is not None and timer.active():
-                timer.cancel()
+    def _schema_done(self, _: object) -> None:
+        # If it failed, the log says so, and it is tried again.
+        self._schema_over = True
+        self._gathering.look()
 
-    def _stop_gathering(self) -> None:
-        self._first_attempts = None
-        if self._on_attempt is not None:
-            waiting, self._on_attempt = self._on_attempt, None
-            waiting.callback(None)
+    def _all_there(self) -> bool:
+        tried = self._tried
+        if tried is None or not self._watch.membership.settled:
+            return False
+        if any(pool not in tried for pool in self.pools.values()):
+            return False
+        # Without a node that can be used, nobody waits for the schema.
+        return self._schema_over or not self._some_there()
 
-    def _topology_changed(self, point: ResolvedPoint, topology: Topology) -> None:
-        if self._datacenter is None:
-            self._datacenter = topology.local.datacenter
-            log.info(
-                "the local data center is {name}, that of {node}", name=self._datacenter, node=point.name
-            )
-        # The node that answered is where it answered, whatever it believes its address to be.
-        found = {topology.local.host_id: self._node(topology.local, point)}
-        for peer in topology.peers:
-            port = peer.port or self._port
-            host = str(peer.host)
-            endpoint = tcp_endpoint(self._reactor, host, port, self._settings.connect_timeout)
-            found[peer.host_id] = self._node(peer, ResolvedPoint(node_name(host, port), endpoint))
-        for host_id in set(self._nodes) - set(found):
-            self._remove(self._nodes.pop(host_id))
-        for host_id, node in found.items():
-            if host_id not in self._nodes:
-                self._nodes[host_id] = node
-                self._add(node)
-
-    @staticmethod
-    def _node(row: PeerRow, point: ResolvedPoint) -> Node:
-        return Node(point.name, row.host_id, row.datacenter, row.rack, row.release_version, point.endpoint)
-
-    def _add(self, node: Node) -> None:
-        if node.datacenter != self._datacenter:
-            return
-        pool = self.pools[node] = NodePool(
-            node.name,
-            node.endpoint,
-            self._settings,
-            self._reactor,
-            self.version,
-            self._delays,
-            self._keyspace,
-            self,
-            self._connects,
-        )
-        pool.connect()
-
-    def _remove(self, node: Node) -> None:
-        log.info("{node} has left the cluster", node=node.name)
-        pool = self.pools.pop(node, None)
-        if node.up:
-            node.up = False
-            self._tell(self._policy.node_down, node)
-        if pool is not None:
-            leaving = pool.close()
-            self._leaving.add(leaving)
-            leaving.addCallback(lambda _: self._leaving.discard(leaving))
-
-    def _known_points(self) -> list[ResolvedPoint]:
-        nodes = sorted(
-            self._nodes.values(), key=lambda node: (not node.up, node.datacenter != self._datacenter)
-        )
-        return [ResolvedPoint(node.name, node.endpoint) for node in nodes]
-
-    def _snapshot(self, node: Node) -> dict[str, Any]:
-        pool = self.pools.get(node)
-        return {
-            "state": "up" if node.up else "down",
-            "distance": "local" if pool is not None else "ignored",
-            "datacenter": node.datacenter,
-            "rack": node.rack,
-            "in_flight": pool.sent if pool is not None else 0,
-            "queued": len(pool.queue) if pool is not None else 0,
-            "connections": pool.snapshot() if pool is not None else [],
-        }
+    def _some_there(self) -> bool:
+        return any(pool.up for pool in self.pools.values())

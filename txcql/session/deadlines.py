@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 __all__ = ["PRECISION", "Deadlines"]
@@ -28,11 +29,25 @@ class Deadlines(Generic[T]):
 
     :param clock: tells the time and waits.
     :param expire: called with each request whose time is up; it is forgotten by then.
+    :param precision: seconds by which that may be late: what is due within them is done at once.
     """
 
-    __slots__ = ("_call", "_clock", "_expire", "_many", "_queues", "_seconds", "_wakes")
+    __slots__ = (
+        "_call",
+        "_clock",
+        "_expire",
+        "_many",
+        "_precision",
+        "_queues",
+        "_seconds",
+        "_waiter",
+        "_wakes",
+    )
 
-    def __init__(self, clock: IReactorTime, expire: Callable[[T], None]) -> None:
+    def __init__(
+        self, clock: IReactorTime, expire: Callable[[T], None], precision: float = PRECISION
+    ) -> None:
+        self._precision = precision
         self._clock = clock
         self._seconds = clock.seconds
         self._expire = expire
@@ -40,6 +55,7 @@ class Deadlines(Generic[T]):
         self._many = _FEW
         self._call: IDelayedCall | None = None
         self._wakes = math.inf
+        self._waiter: tuple[Deferred[None], IDelayedCall] | None = None
 
     def __len__(self) -> int:
         return sum(map(len, self._queues.values()))
@@ -55,16 +71,30 @@ class Deadlines(Generic[T]):
                 self._drop_empty()
             queue = self._queues[timeout] = {}
         queue[request] = due = self._seconds() + timeout
-        if due + PRECISION < self._wakes:
-            self._wake_at(due + PRECISION)
+        if due + self._precision < self._wakes:
+            self._wake_at(due + self._precision)
 
     def remove(self, request: T, timeout: float) -> None:
         """Forget a request, because it is finished."""
-        del self._queues[timeout][request]
+        queue = self._queues[timeout]
+        del queue[request]
+        if not queue and self._waiter is not None and not len(self):
+            self._end_wait()
 
     def requests(self) -> list[T]:
         """Every unfinished request."""
         return [request for queue in self._queues.values() for request in queue]
+
+    def when_empty(self, within: float) -> Deferred[None]:
+        """Wait until every request is finished or expired. One at a time may wait.
+
+        :param within: seconds to wait at most.
+        """
+        if not len(self):
+            return succeed(None)
+        waiter: Deferred[None] = Deferred(self._forget_waiter)
+        self._waiter = waiter, self._clock.callLater(within, self._end_wait)
+        return waiter
 
     def stop(self) -> None:
         """End the watch."""
@@ -92,11 +122,26 @@ class Deadlines(Generic[T]):
                 # The end of one request may be the end of the next: an application cancels them all.
                 if queue.pop(request, None) is not None:
                     self._expire(request)
+        if self._waiter is not None and not len(self):
+            self._end_wait()
         self._drop_empty()
         if self._queues:
             earliest = min(next(iter(queue.values())) for queue in self._queues.values())
-            if earliest + PRECISION < self._wakes:
-                self._wake_at(earliest + PRECISION)
+            if earliest + self._precision < self._wakes:
+                self._wake_at(earliest + self._precision)
+
+    def _end_wait(self) -> None:
+        if self._waiter is not None:
+            waiter, _ = self._waiter
+            self._forget_waiter(waiter)
+            waiter.callback(None)
+
+    def _forget_waiter(self, waiter: Deferred[None]) -> None:
+        if self._waiter is not None:
+            _, call = self._waiter
+            self._waiter = None
+            if call.active():
+                call.cancel()
 
     def _drop_empty(self) -> None:
         """Forget the timeouts that no request has; a caller may give another one each time."""

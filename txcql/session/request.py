@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from txcql.connection.pendingrequest import PendingRequest
 from txcql.connection.protocol import CQLProtocol
@@ -18,34 +19,60 @@ from txcql.errors import (
     ConnectionLost,
     CQLError,
     NoNodeAvailable,
+    Overloaded,
     RequestTimeout,
     ServerError,
     SessionClosed,
-    Unprepared,
     said_by,
 )
+from txcql.interfaces import INode, IRequest
+from txcql.policies.retry import DefaultRetryPolicy, RetryDecision
 from txcql.pool.nodepool import NodePool
-from txcql.session.options import RequestOptions
-from txcql.session.responsehandler import PrepareHandler, ResponseHandler
-from txcql.session.results import Result
-from txcql.session.statements import PreparedGeneration, PreparedStatement
+from txcql.session.attempts import Attempt
+from txcql.session.profiles import Policies
+from txcql.session.responsehandler import PrepareHandler
+from txcql.session.routing import SuspectsLast
 from txcql.wire import constants
 from txcql.wire.frames import Frame
-from txcql.wire.metadata import Column
-from txcql.wire.primitives import Reader
-from txcql.wire.responses import SchemaChanged
-from txcql.wire.values import UNSET
 
 if TYPE_CHECKING:
     from txcql.session.core import SessionCore
 
-__all__ = ["PrepareRequest", "Request", "StatementRequest"]
+__all__ = ["Agreeing", "PrepareRequest", "Request", "Waiting"]
 
-Parameters = Sequence[Any] | Mapping[str, Any] | None
+MOST_ATTEMPTS = 10
+"""How often a request is sent at most, whatever its policies say."""
 
 _CERTAINTY = (NOT_SENT, UNKNOWN, SENT)
+_PREPARE_RETRIES = DefaultRetryPolicy()
 
 
+class Past:
+    """What became of the attempts of a request that was not answered at its first node.
+
+    :ivar errors: what each node said.
+    :ivar delivery: how far the request has come, over all attempts.
+    :ivar attempts: how often it has been sent.
+    :ivar lost: the pool that lost a link under it, and has others.
+    :ivar tried: the nodes it was tried at, in order, and what each said.
+    """
+
+    __slots__ = ("attempts", "delivery", "errors", "lost", "tried")
+
+    def __init__(self) -> None:
+        self.errors: dict[str, CQLError] = {}
+        self.delivery = NOT_SENT
+        self.attempts = 0
+        self.lost: NodePool | None = None
+        self.tried: list[Attempt] = []
+
+    def note(self, delivery: str | None) -> None:
+        """It has come as far as this, at least."""
+        if delivery is not None and _CERTAINTY.index(delivery) > _CERTAINTY.index(self.delivery):
+            self.delivery = delivery
+
+
+@implementer(IRequest)
 class Request(PendingRequest):
     """What all requests of a session share: plan, deadline, retry and their one Deferred.
 
@@ -57,9 +84,12 @@ class Request(PendingRequest):
     :param idempotent: whether it may be repeated though it may have been carried out.
     :ivar deferred: fires with what the answer is turned into; ``None`` once it has fired.
     :ivar pool: the pool that has, or had, the current attempt.
+    :cvar past_queues: whether it goes past every queue.
     """
 
-    __slots__ = ("_delivery", "_errors", "_plan", "deferred", "idempotent", "pool", "session", "timeout")
+    past_queues = False
+
+    __slots__ = ("_past", "_plan", "deferred", "idempotent", "pool", "session", "timeout")
 
     def __init__(
         self,
@@ -81,14 +111,22 @@ class Request(PendingRequest):
         self.timeout = timeout
         self.idempotent = idempotent
         self.pool: NodePool | None = None
-        self._errors: dict[str, CQLError] | None = None
-        self._delivery = NOT_SENT
+        self._past: Past | None = None
         self.deferred: Deferred[Any] | None = Deferred(self.cancel)
         session.deadlines.add(self, timeout)
 
-    def start(self, plan: Iterator[Any]) -> None:
-        """Go to the first node of a plan that takes the request."""
-        self._plan = plan
+    def start(self, plan: Iterator[Any] | None = None) -> None:
+        """Go to the first node of a plan that takes the request.
+
+        :param plan: the nodes; ``None`` asks the load balancing policy.
+        """
+        if plan is None:
+            try:
+                plan = self.policies.load_balancing.plan(self)
+            except Exception as error:
+                self.finish(error)
+                return
+        self._plan = iter(plan)
         self._go_on()
 
     # What link and queue tell.
@@ -119,6 +157,7 @@ class Request(PendingRequest):
         node = f" by {self.pool.name}" if self.pool is not None else ""
         error = RequestTimeout(f"not answered{node} within {self.timeout:g} s (the request: {delivery})")
         error.delivery = delivery
+        error.deadline = True
         error.node = self.pool.name if self.pool is not None else None
         self._fire(error)
         if self.pool is not None:
@@ -127,7 +166,7 @@ class Request(PendingRequest):
     @property
     def on_link(self) -> bool:
         """Whether it has been sent, and its answer is not complete."""
-        return isinstance(self.holder, CQLProtocol | _Agreeing)
+        return isinstance(self.holder, CQLProtocol | Agreeing)
 
     def abandon(self) -> None:
         """The session is closed."""
@@ -144,7 +183,31 @@ class Request(PendingRequest):
         if self.pool is not None:
             self.pool.look_for_room()
 
-    # For subclasses.
+    # For policies and for subclasses.
+
+    @property
+    def policies(self) -> Policies:
+        """Those that it obeys."""
+        return self.session.policies
+
+    @property
+    def keyspace(self) -> str | None:
+        """The keyspace of what it reads or writes; ``None`` if not known."""
+        return self.session.keyspace
+
+    @property
+    def routing_key(self) -> bytes | None:
+        """The serialized partition key that it is for; ``None`` if it is for none, or for several."""
+        return None
+
+    @property
+    def consistency(self) -> str:
+        """The name of its consistency level."""
+        return self.session.settings.consistency
+
+    def replicas(self) -> Sequence[INode]:
+        """The nodes that own its partition, in ring order; empty if they are not known."""
+        return ()
 
     def answer(self, frame: Frame) -> Any:
         """What the answer is turned into.
@@ -153,13 +216,28 @@ class Request(PendingRequest):
         """
         raise NotImplementedError
 
-    def submit(self, pool: NodePool) -> CQLError | None:
-        """Hand the request to a pool; ``None`` if that has taken it."""
-        return pool.submit(self)
-
     def retry_here(self, error: CQLError) -> bool:
         """Whether the request has begun to do something about the error at the same node."""
         return False
+
+    def decide(self, error: CQLError, attempt: int) -> RetryDecision:
+        """What to do now that an attempt has failed.
+
+        :param attempt: how often the request has been sent.
+        """
+        decision: RetryDecision = self.policies.retry.decide(self, error, attempt)
+        return decision
+
+    def change_consistency(self, consistency: str) -> None:
+        """Ask for another consistency level from now on.
+
+        :raises ValueError: there is no such level.
+        """
+        raise NotImplementedError
+
+    def ignored(self, error: CQLError) -> Any:
+        """What the request is answered with if its error is to be ignored."""
+        return error
 
     def finish(self, outcome: Any) -> None:
         """Fire the Deferred, with a result, an exception or a Failure."""
@@ -174,35 +252,72 @@ class Request(PendingRequest):
         if deferred is None:
             return
         if isinstance(outcome, BaseException | Failure):
+            if self._past is not None and isinstance(outcome, CQLError):
+                tried = self._past.tried
+                outcome.attempts = tuple(attempt for attempt in tried if attempt.error is not outcome)
             deferred.errback(outcome)
         else:
             deferred.callback(outcome)
 
     def _go_on(self) -> None:
+        pools = self.session.pools
+        plan = self._plan
         try:
-            for node in self._plan:
-                pool = self.session.pools.get(node)
+            while (node := next(plan, None)) is not None:
+                pool = pools.get(node)
                 if pool is None:
                     continue
+                if node.suspect and type(plan) is not SuspectsLast:
+                    plan = self._plan = SuspectsLast(node, plan)
+                    continue
                 self.pool = pool
-                error = self.submit(pool)
+                error = pool.submit_past_queue(self) if self.past_queues else pool.submit(self)
                 if error is None:
                     return
                 self._note(pool.name, error)
         except Exception as error:
             # A defect of the policy, whose plan this is.
             self.finish(error)
+            return
+        past = self._past
+        if past is not None and (pool := past.lost) is not None:
+            # It lost one of several links, and nobody else took the request.
+            past.lost = None
+            self._submit_again(pool)
         else:
             self.finish(self._exhausted())
 
+    def _submit_again(self, pool: NodePool) -> None:
+        self.pool = pool
+        error = pool.submit_past_queue(self) if self.past_queues else pool.submit(self)
+        if error is not None:
+            self._note(pool.name, error)
+            self._go_on()
+
+    def _history(self) -> Past:
+        past = self._past
+        if past is None:
+            past = self._past = Past()
+        return past
+
     def _note(self, node: str, error: CQLError) -> None:
-        if self._errors is None:
-            self._errors = {}
+        past = self._history()
         # Its traceback leads to this request, and would hold both.
-        self._errors[node] = error.with_traceback(None)
-        delivery = error.delivery or NOT_SENT
-        if _CERTAINTY.index(delivery) > _CERTAINTY.index(self._delivery):
-            self._delivery = delivery
+        error = error.with_traceback(None)
+        past.tried.append(Attempt(node, error, self._duration(error)))
+        if error.delivery == NOT_SENT:
+            # What the node did to the request before says more.
+            past.errors.setdefault(node, error)
+        else:
+            past.errors[node] = error
+            past.note(error.delivery)
+
+    def _duration(self, error: CQLError) -> float:
+        """Seconds that the attempt took which has failed."""
+        if error.delivery == NOT_SENT and not isinstance(error, ServerError):
+            return 0.0
+        written = self.written[0]
+        return self.session.seconds() - written if written is not None else 0.0
 
     def _answered(self, error: CQLError) -> None:
         """The answer is an error, or cannot be read."""
@@ -213,224 +328,69 @@ class Request(PendingRequest):
     def _attempt_failed(self, error: CQLError) -> None:
         if self.deferred is None:
             return
-        name = cast(NodePool, self.pool).name
+        pool = cast(NodePool, self.pool)
         if error.node is None:
-            error.node = name
+            error.node = pool.name
         if self.retry_here(error):
             return
-        lost = isinstance(error, ConnectionLost | RequestTimeout)
-        if error.delivery == NOT_SENT or (lost and self.idempotent):
-            self._note(name, error)
+        if error.delivery == NOT_SENT and not isinstance(error, Overloaded):
+            # There is nothing to decide: it is as if this node had not been asked.
+            self._note(pool.name, error)
             self._go_on()
+            return
+        past = self._history()
+        past.attempts += 1
+        try:
+            action, consistency = self.decide(error, past.attempts)
+            if consistency is not None and action != "raise":
+                self.change_consistency(consistency)
+        except Exception as defect:
+            # Of the retry policy.
+            self.finish(defect)
+            return
+        if action in ("same", "next") and past.attempts < MOST_ATTEMPTS:
+            self._note(pool.name, error)
+            if isinstance(error, ConnectionLost) and pool.up:
+                past.lost = pool
+            if action == "same":
+                self._submit_again(pool)
+            else:
+                self._go_on()
+        elif action == "ignore":
+            self._note(pool.name, error)
+            self.finish(self.ignored(error))
         else:
+            past.note(error.delivery)
+            error.delivery = past.delivery
             self.finish(error)
 
     def _exhausted(self) -> CQLError:
-        errors = self._errors
-        if not errors:
+        past = self._past
+        if past is None or not past.errors:
             return NoNodeAvailable(f"no node is up: {self.session.why_down()}")
+        errors = past.errors
         last = list(errors.values())[-1]
         if len(errors) == 1 or all(isinstance(error, BusyConnectionError) for error in errors.values()):
             return last
         said = "; ".join(said_by(node, error) for node, error in errors.items())
-        error = NoNodeAvailable(f"no node could take the request ({self._delivery}): {said}", errors)
-        error.delivery = self._delivery
+        error = NoNodeAvailable(f"no node could take the request ({past.delivery}): {said}", errors)
+        error.delivery = past.delivery
         return error
 
     def _withdraw(self) -> str:
         """Take the request from whoever holds it; how far it has come, over all attempts."""
         if self.on_link and self.written[0] is not None:
-            self._delivery = SENT
+            self._history().note(SENT)
         holder, self.holder = self.holder, None
         if holder is not None:
             holder.withdraw(self)
-        return self._delivery
-
-
-class StatementRequest(Request):
-    """The execution of one statement.
-
-    :ivar statement: the prepared statement, or text.
-    :ivar options: what the call asked for.
-    """
-
-    __slots__ = ("_generation", "_handler", "_reprepared", "options", "statement")
-
-    def __init__(
-        self,
-        session: SessionCore,
-        statement: PreparedStatement | str,
-        generation: PreparedGeneration | None,
-        handler: ResponseHandler | None,
-        options: RequestOptions,
-        body: bytes,
-        timeout: float,
-        idempotent: bool,
-    ) -> None:
-        self.statement = statement
-        self.options = options
-        self._generation = generation
-        self._handler = handler
-        self._reprepared: NodePool | None = None
-        opcode = constants.QUERY if generation is None else constants.EXECUTE
-        untimed = timeout > session.settings.request_timeout
-        Request.__init__(self, session, opcode, options.flags, body, timeout, untimed, idempotent)
-
-    @property
-    def whole(self) -> bool:
-        """Whether the caller expects all rows in one page."""
-        return self.options.whole
-
-    def received(self, frame: Frame) -> None:
-        self.holder = None
-        try:
-            result = self._handler.result(frame, self, self.pool.name)  # type: ignore[union-attr]
-        except CQLError as error:
-            self._answered(error)
-            return
-        except Exception as error:
-            # A defect of ours must fail this request, not every request of the link.
-            self.finish(error)
-            return
-        if result.change is not None:
-            self._apply(result)
-            return
-        deferred, self.deferred = self.deferred, None
-        self.session.deadlines.remove(self, self.timeout)
-        deferred.callback(result)  # type: ignore[union-attr]
-
-    def retry_here(self, error: CQLError) -> bool:
-        pool = cast(NodePool, self.pool)
-        if not isinstance(error, Unprepared) or self._reprepared is pool or self._generation is None:
-            return False
-        self._reprepared = pool
-        preparing = self.session.reprepare(cast(PreparedStatement, self.statement), pool)
-        self.holder = _Waiting(preparing)
-        preparing.addCallbacks(self._prepared_again, self._not_prepared)
-        return True
-
-    def metadata_changed(self, result_metadata_id: bytes, columns: tuple[Column, ...]) -> None:
-        """The rows of the statement have other columns by now (v5)."""
-        if isinstance(self.statement, PreparedStatement):
-            generation = self.statement.generation
-            # The rows of this one request may be made in a way of its own: that is not the statement's.
-            handler = generation.handler.with_columns(columns)
-            self.statement.generation = generation.changed(result_metadata_id, handler)
-
-    @property
-    def values(self) -> bytes:
-        """Its encoded values, as it was given them; ``b""`` of text."""
-        return self._values(self._generation) if self._generation is not None else b""
-
-    def next_page(self, paging_state: bytes) -> Deferred[Result]:
-        """Execute the same again, from a paging state."""
-        self.session.check_thread()
-        if self.session.closed:
-            return fail(SessionClosed())
-        options = self.options._replace(
-            query=self.options.query._replace(paging_state=paging_state), whole=False
-        )
-        return self.session.execute_encoded(self.statement, self.values, options)
-
-    def prepare_first(self, preparing: Deferred[PreparedStatement], parameters: Parameters) -> None:
-        """Wait for the statement; then encode the values and go."""
-        self.holder = _Waiting(preparing)
-        preparing.addCallbacks(self._begin, self._cannot_begin, callbackArgs=(parameters,))
-
-    def _begin(self, statement: PreparedStatement, parameters: Parameters) -> None:
-        if self.holder is None:
-            return
-        self.holder = None
-        self.statement = statement
-        self.opcode = constants.EXECUTE
-        if self.options.idempotent is None:
-            self.idempotent = statement.idempotent
-        try:
-            generation = statement.generation
-            self._bind(generation, generation.encoder.encode(parameters, self.session.version))
-            plan = self.session.plan()
-        except Exception as error:
-            self.finish(error)
-            return
-        self.start(plan)
-
-    def _cannot_begin(self, failure: Failure) -> None:
-        if self.holder is not None:
-            self.holder = None
-            self.finish(failure)
-
-    def _apply(self, result: Result) -> None:
-        """Do what the result asks for, before it is delivered."""
-        self._delivery = SENT
-        applying = self.session.apply(result)
-        if isinstance(result.change, SchemaChanged):
-            self.holder = _Agreeing(applying)
-            applying.addBoth(self._agreed)
-        else:
-            # A change of keyspace goes on though nobody waits for it: all links, or none.
-            applying.addBoth(self.finish)
-
-    def _agreed(self, outcome: Result | Failure) -> None:
-        if self.holder is not None:
-            self.holder = None
-            self.finish(outcome)
-
-    def _bind(self, generation: PreparedGeneration, values: bytes) -> None:
-        """Take the values that were encoded for a generation."""
-        head, tail = generation.parts_for(self.session.version, self.options)
-        self.body = head + (values if len(values) > 2 else b"") + tail
-        self.size = len(self.body)
-        self._generation = generation
-        self._handler = generation.handler.with_row_factory(self.options.row_factory)
-
-    def _values(self, generation: PreparedGeneration) -> bytes:
-        """The encoded values, which are a part of the body."""
-        head, tail = generation.parts_for(self.session.version, self.options)
-        return self.body[len(head) : len(self.body) - len(tail)]
-
-    def _encode_again(self, old: PreparedGeneration, new: PreparedGeneration) -> None:
-        """The parameters have other types by now: what was encoded for the old ones is encoded anew.
-
-        :raises EncodeError: a value is none of its new type.
-        """
-        version = self.session.version
-        values = new.encoder.encode(_decode_values(old.encoder.columns, self._values(old)), version)
-        self._bind(new, values)
-
-    def _prepared_again(self, generation: PreparedGeneration) -> None:
-        if self.holder is None:
-            return
-        self.holder = None
-        pool = cast(NodePool, self.pool)
-        old = cast(PreparedGeneration, self._generation)
-        if old.encoder.columns != generation.encoder.columns:
-            try:
-                self._encode_again(old, generation)
-            except Exception as unfit:
-                self.finish(unfit)
-                return
-        # Else the same bytes: where the columns have changed, the server says so in its answer.
-        error = self.submit(pool)
-        if error is not None:
-            self._attempt_failed(error)
-
-    def _not_prepared(self, failure: Failure) -> None:
-        if self.holder is None:
-            return
-        self.holder = None
-        error = failure.value
-        if isinstance(error, ServerError):
-            self._attempt_failed(error)
-        elif isinstance(error, CQLError):
-            # Whatever became of the PREPARE, the statement itself was not carried out.
-            self._note(cast(NodePool, self.pool).name, error)
-            self._go_on()
-        else:
-            self.finish(failure)
+        return self._past.delivery if self._past is not None else NOT_SENT
 
 
 class PrepareRequest(Request):
     """One PREPARE: past every queue, and safe to repeat."""
+
+    past_queues = True
 
     __slots__ = ("_handler",)
 
@@ -440,25 +400,17 @@ class PrepareRequest(Request):
         Request.__init__(self, session, constants.PREPARE, 0, body, timeout, False, True)
 
     def answer(self, frame: Frame) -> Any:
-        return self._handler.result(frame, cast(NodePool, self.pool).name)
+        name = cast(NodePool, self.pool).name
+        prepared = self._handler.result(frame, name)
+        if prepared.prefixes.warnings:
+            self.session.warnings.note(name, prepared.prefixes.warnings)
+        return prepared
 
-    def submit(self, pool: NodePool) -> CQLError | None:
-        return pool.submit_past_queue(self)
-
-
-def _decode_values(columns: Sequence[Column], encoded: bytes) -> list[Any]:
-    """Read the values of a request, as they were encoded for these parameters."""
-    if not encoded:
-        return []
-    reader = Reader(encoded)
-    values = []
-    for column, _ in zip(columns, range(reader.short()), strict=True):
-        size = reader.int()
-        values.append(UNSET if size == -2 else column.type.decode(None if size < 0 else reader.raw(size)))
-    return values
+    def decide(self, error: CQLError, attempt: int) -> RetryDecision:
+        return _PREPARE_RETRIES.decide(self, error, attempt)
 
 
-class _Waiting:
+class Waiting:
     """Holds a request while its statement is prepared.
 
     Once the request is withdrawn it has no holder, and what becomes of the work is nothing to it.
@@ -473,5 +425,5 @@ class _Waiting:
         self._deferred.cancel()
 
 
-class _Agreeing(_Waiting):
+class Agreeing(Waiting):
     """Holds a request that is answered, while the nodes come to agree on the schema."""

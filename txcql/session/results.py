@@ -9,27 +9,42 @@ from uuid import UUID
 from twisted.internet.defer import Deferred, fail
 
 from txcql.errors import DecodeError, IncompleteResult
+from txcql.session.attempts import Attempt
+from txcql.session.decoding import DecodedRows
 from txcql.session.exports import PageColumns
+from txcql.session.traces import TRACE_TIMEOUT, Trace
+from txcql.wire.constants import HEADER_SIZE
 from txcql.wire.metadata import Column
 from txcql.wire.responses import NO_PREFIXES, Prefixes, SchemaChanged, SetKeyspace
 from txcql.wire.rows import RowDecoder
 
 if TYPE_CHECKING:
-    from txcql.session.request import StatementRequest
+    from txcql.session.pagingstate import PagingState
+    from txcql.session.request import Past
+    from txcql.session.statementrequest import StatementRequest
 
 __all__ = ["Result"]
+
+
+class Effects:
+    """What few results have."""
+
+    __slots__ = ("change", "schema_agreement")
+
+    def __init__(self, change: SetKeyspace | SchemaChanged) -> None:
+        self.change = change
+        self.schema_agreement = True
 
 
 class Result:
     """The answer to one request: one page of rows, or none.
 
-    Rows are decoded when they are reached, each time anew; a decoded row does not keep the page.
+    Rows are decoded when they are reached, each time anew; a decoded row does not keep the page. With
+    ``decode_in`` those of a large page are decoded before, once.
 
-    :ivar paging_state: where the next page begins; ``None`` if this is the last.
     :ivar coordinator: the ``host:port`` of the node that answered.
-    :ivar change: what the statement changed besides data: a
-        :class:`~txcql.wire.responses.SetKeyspace` or :class:`~txcql.wire.responses.SchemaChanged`.
-    :ivar schema_agreement: after a schema change: whether the nodes agreed in time; else ``True``.
+    :ivar raw_paging_state: where the next page begins, as the server gave it; ``None`` if this is the
+        last.
     """
 
     __slots__ = (
@@ -39,11 +54,20 @@ class Result:
         "_offset",
         "_prefixes",
         "_request",
-        "change",
         "coordinator",
-        "paging_state",
-        "schema_agreement",
+        "effects",
+        "past",
+        "raw_paging_state",
+        "received_at",
+        "sent_size",
+        "written",
     )
+
+    # The request sets these when the result is made, which costs less than to make them first.
+    written: list[float | None]
+    received_at: float
+    sent_size: int
+    past: Past | None
 
     def __init__(
         self,
@@ -62,10 +86,60 @@ class Result:
         self._body = body
         self._offset = offset
         self._count = count
-        self.paging_state = paging_state
+        self.raw_paging_state = paging_state
         self._request = request
-        self.change: SetKeyspace | SchemaChanged | None = None
-        self.schema_agreement = True
+        self.effects: Effects | None = None
+
+    @property
+    def paging_state(self) -> PagingState | None:
+        """Where the next page begins; ``None`` if this is the last.
+
+        Its ``str()`` can leave the process: see :class:`~txcql.PagingState`.
+        """
+        if self.raw_paging_state is None or self._request is None:
+            return None
+        return self._request.paging(self.raw_paging_state)
+
+    @property
+    def change(self) -> SetKeyspace | SchemaChanged | None:
+        """What the statement changed besides data: a :class:`~txcql.wire.responses.SetKeyspace` or
+        :class:`~txcql.wire.responses.SchemaChanged`."""
+        return self.effects.change if self.effects is not None else None
+
+    @change.setter
+    def change(self, change: SetKeyspace | SchemaChanged) -> None:
+        self.effects = Effects(change)
+
+    @property
+    def schema_agreement(self) -> bool:
+        """After a schema change: whether the nodes agreed in time; else ``True``."""
+        return self.effects.schema_agreement if self.effects is not None else True
+
+    @schema_agreement.setter
+    def schema_agreement(self, agreement: bool) -> None:
+        if self.effects is not None:
+            self.effects.schema_agreement = agreement
+
+    @property
+    def attempts(self) -> Sequence[Attempt]:
+        """The nodes that the request was tried at, in order; the last one answered."""
+        before = self.past.tried if self.past is not None else ()
+        if before and before[-1].error is not None and not self._body:
+            # The retry policy has made this of an error: nobody answered.
+            return tuple(before)
+        begun = self.written[0]
+        duration = max(0.0, self.received_at - begun) if begun is not None else 0.0
+        return (*before, Attempt(self.coordinator, None, duration))
+
+    @property
+    def request_size(self) -> int:
+        """Bytes of the request, header included, before compression."""
+        return HEADER_SIZE + self.sent_size
+
+    @property
+    def response_size(self) -> int:
+        """Bytes of the answer, header included, after decompression."""
+        return HEADER_SIZE + len(self._body) if self._body else 0
 
     @property
     def columns(self) -> Sequence[Column]:
@@ -90,7 +164,7 @@ class Result:
     @property
     def has_more_pages(self) -> bool:
         """Whether there is a next page. An empty page may have one."""
-        return self.paging_state is not None
+        return self.raw_paging_state is not None
 
     @property
     def was_applied(self) -> bool:
@@ -119,6 +193,16 @@ class Result:
         if self._decoder is None:
             return iter(())
         return iter(self._decoder.rows(self._body, self._offset, self._count))
+
+    @property
+    def body_size(self) -> int:
+        """The size of the answer's body with rows, in bytes; 0 of one without."""
+        return len(self._body)
+
+    def take_rows(self, rows: list[Any]) -> None:
+        """Use these: they have been decoded elsewhere."""
+        if self._decoder is not None:
+            self._decoder = DecodedRows(self._decoder, rows)
 
     def one(self) -> Any:
         """The first row, ``None`` if there is none.
@@ -193,19 +277,30 @@ class Result:
 
         :returns: fires with a result like this one; fails with LookupError if this is the last page.
         """
-        if self._request is None or self.paging_state is None:
+        if self._request is None or self.raw_paging_state is None:
             return fail(LookupError("this is the last page: see has_more_pages"))
-        return self._request.next_page(self.paging_state)
+        return self._request.next_page(self.raw_paging_state)
+
+    def trace(self, timeout: float = TRACE_TIMEOUT) -> Deferred[Trace]:
+        """The server's record of how it carried out the request, once it is complete.
+
+        :param timeout: seconds to wait for that.
+        :returns: fires with a :class:`~txcql.Trace`; fails with
+            :class:`~txcql.errors.TraceIncomplete`, or LookupError if the request was not traced.
+        """
+        if self._request is None or self.tracing_id is None:
+            return fail(LookupError("the request was not traced: execute(…, tracing=True) does so"))
+        return self._request.session.trace(self.tracing_id, timeout)
 
     def _page_columns(self, names: Sequence[str]) -> PageColumns:
         decoder = self._decoder if self._decoder is not None else RowDecoder(())
         return PageColumns(decoder, self._body, self._offset, self._count, names)
 
     def _check_complete(self) -> None:
-        if self._request is not None and self._request.whole:
+        if self.raw_paging_state is not None and self._request is not None and self._request.whole:
             raise IncompleteResult(
                 f"this is the first page, of {self._count} rows, and there are more: "
-                "read on with next_page(), or give page_size and read page by page"
+                "stream() reads them all, next_page() the next ones; with page_size this page alone is read"
             )
 
     def __repr__(self) -> str:

@@ -10,24 +10,40 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol as TypingProtocol
 
-from twisted.internet.defer import Deferred, fail, maybeDeferred
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from txcql.errors import ProtocolError
 from txcql.session.results import Result
+from txcql.wire.pagewatch import PageWatch
 
-__all__ = ["ROWS_A_TURN", "RowStream"]
+__all__ = ["NO_ROW", "ROWS_A_TURN", "RowStream"]
 
 ROWS_A_TURN = 500
-"""Rows written to a consumer before the reactor has its turn: some milliseconds of decoding."""
+"""Rows given out before the reactor has its turn: some milliseconds of decoding."""
 
-_NONE = object()
+NO_ROW = object()
+"""What stands for a row that is not there yet."""
 
 _ITERATED = "iterated over"
 _DELIVERED = "delivered to a consumer"
+
+
+class PageSource(TypingProtocol):
+    """Where the pages of a stream come from, if that is not shared with others."""
+
+    def hold(self) -> None:
+        """The stream is paused."""
+
+    def release(self) -> None:
+        """It goes on."""
+
+    def close(self) -> None:
+        """It needs no further page."""
 
 
 @implementer(IPushProducer)
@@ -40,19 +56,27 @@ class RowStream:
 
     Nothing is asked for before rows are. One that is abandoned asks for nothing more.
 
+    After some hundreds of rows the reactor has its turn, however large a page is.
+
     In an ``async for``, a bad value raises :class:`~txcql.errors.DecodeError` at its row; another
     ``async for`` over the same stream goes on behind it.
 
     :param fetch: asks for the page behind the one that it is given, ``None`` for the first.
     :param clock: gives the reactor its turn between slices.
     :param prefetch_pages: pages to hold besides the one in progress.
+    :param source: is told of pauses, and when no further page is needed.
     :ivar delivered: rows given out so far.
     """
 
     def __init__(
-        self, fetch: Callable[[Result | None], Deferred[Result]], clock: IReactorTime, prefetch_pages: int
+        self,
+        fetch: Callable[[Result | None], Deferred[Result]],
+        clock: IReactorTime,
+        prefetch_pages: int,
+        source: PageSource | None = None,
     ) -> None:
         self.delivered = 0
+        self._source = source
         self._fetch = fetch
         self._clock = clock
         self._prefetch = prefetch_pages
@@ -62,11 +86,13 @@ class RowStream:
         self._pages: deque[Result] = deque()
         self._last: Result | None = None
         self._fetching: Deferred[Result] | None = None
+        self._watch = PageWatch()
         self._complete = False
         self._failure: Failure | None = None
         self._stopped = False
         # Who iterates.
         self._waiter: Deferred[None] | None = None
+        self._left = ROWS_A_TURN
         # Whom it delivers to.
         self._consumer: Any = None
         self._write: Callable[[Any], object] | None = None
@@ -81,24 +107,45 @@ class RowStream:
         return self
 
     async def __anext__(self) -> Any:
+        while (row := self.take_row()) is NO_ROW:
+            await self.when_row()
+        return row
+
+    def take_row(self) -> Any:
+        """The next row, for an async iterator.
+
+        :returns: the row; ``NO_ROW`` if :meth:`when_row` is to be waited for first.
+        :raises StopAsyncIteration: there is none any more.
+        """
         self._take_for(_ITERATED)
-        while True:
-            row = self._next_row()
-            if row is not _NONE:
-                self.delivered += 1
-                return row
-            if self._failure is not None:
-                # Told once; after that it is at its end.
-                failure, self._failure, self._complete = self._failure, None, True
-                failure.raiseException()
-            if self._stopped or self._complete:
-                raise StopAsyncIteration
+        if not self._left and not self._stopped:
+            return NO_ROW
+        row = self._next_row()
+        if row is not NO_ROW:
+            self.delivered += 1
+            self._left -= 1
+            return row
+        if self._failure is not None:
+            # Told once; after that it is at its end.
+            failure, self._failure, self._complete = self._failure, None, True
+            failure.raiseException()
+        if self._stopped or self._complete:
+            raise StopAsyncIteration
+        return NO_ROW
+
+    def when_row(self) -> Deferred[None]:
+        """Wait until it makes sense to try :meth:`take_row` again."""
+        if self._waiter is not None:
+            raise RuntimeError("the stream is iterated over by somebody else, who waits for a row")
+        yields, self._left = not self._left, ROWS_A_TURN
+        if yields:
+            self._turn = self._clock.callLater(0, self._next_turn)
+        else:
             self._ask()
-            if self._fetching is not None:
-                if self._waiter is not None:
-                    raise RuntimeError("the stream is iterated over by somebody else, who waits for a row")
-                self._waiter = Deferred(self._forget_waiter)
-                await self._waiter
+            if self._fetching is None:
+                return succeed(None)
+        self._waiter = Deferred(self._forget_waiter)
+        return self._waiter
 
     async def __aenter__(self) -> RowStream:
         return self
@@ -147,10 +194,14 @@ class RowStream:
     def pauseProducing(self) -> None:
         """Deliver nothing more until resumed, not even the rest of a page."""
         self._paused = True
+        if self._source is not None:
+            self._source.hold()
 
     def resumeProducing(self) -> None:
         """Go on delivering."""
         self._paused = False
+        if self._source is not None:
+            self._source.release()
         self._go_on()
 
     def stopProducing(self) -> None:
@@ -166,15 +217,15 @@ class RowStream:
             raise RuntimeError(f"the stream is {self._use} already")
 
     def _next_row(self) -> Any:
-        """The next row that is here; ``_NONE`` if there is none."""
+        """The next row that is here; ``NO_ROW`` if there is none."""
         while True:
             if self._rows is None:
                 if not self._pages:
-                    return _NONE
+                    return NO_ROW
                 self._rows = self._pages.popleft().rows()
                 self._ask()
-            row = next(self._rows, _NONE)
-            if row is not _NONE:
+            row = next(self._rows, NO_ROW)
+            if row is not NO_ROW:
                 return row
             self._rows = None
 
@@ -191,8 +242,16 @@ class RowStream:
         self._fetching = None
         if self._stopped:
             return
+        try:
+            self._watch.saw(len(page), page.raw_paging_state)
+        except ProtocolError as error:
+            error.node = page.coordinator
+            self._page_failed(Failure(error))  # type: ignore[no-untyped-call]
+            return
         self._complete = not page.has_more_pages
         self._last = None if self._complete else page
+        if self._complete:
+            self._close_source()
         self._pages.append(page)
         self._ask()
         self._wake()
@@ -203,16 +262,28 @@ class RowStream:
         if self._stopped:
             return
         self._failure = failure
+        self._close_source()
         self._wake()
         self._go_on()
 
+    def _close_source(self) -> None:
+        source, self._source = self._source, None
+        if source is not None:
+            source.close()
+
     def _wake(self) -> None:
+        if self._turn is not None:
+            # It waits for its turn, not for a page.
+            return
         waiter, self._waiter = self._waiter, None
         if waiter is not None:
             waiter.callback(None)
 
     def _forget_waiter(self, waiter: Deferred[None]) -> None:
         self._waiter = None
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
 
     # Inside: the consumer.
 
@@ -226,7 +297,7 @@ class RowStream:
         try:
             while left and not self._paused:
                 row = self._next_row()
-                if row is _NONE:
+                if row is NO_ROW:
                     break
                 write(row)
                 self.delivered += 1
@@ -247,6 +318,7 @@ class RowStream:
 
     def _next_turn(self) -> None:
         self._turn = None
+        self._wake()
         self._go_on()
 
     def _cancelled(self, done: Deferred[int]) -> None:
@@ -267,6 +339,7 @@ class RowStream:
             self._turn = None
         if self._fetching is not None:
             self._fetching.cancel()
+        self._close_source()
         self._wake()
         if not self._writing:
             self._let_go()

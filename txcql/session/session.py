@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import Logger
 
 from txcql.errors import SessionClosed
+from txcql.session.batches import Batch
 from txcql.session.bulk import ExecuteMany, OnResult
-from txcql.session.core import SessionCore
-from txcql.session.request import Parameters
+from txcql.session.dedicatedpages import DedicatedPages
+from txcql.session.executor import StatementExecutor
 from txcql.session.results import Result
 from txcql.session.rowstream import RowStream
 from txcql.session.sink import OnError, StatementSink
-from txcql.session.statements import BoundStatement, PreparedStatement
+from txcql.session.statements import Parameters, PreparedStatement, SimpleStatement, Statement
+from txcql.session.traces import TRACE_TIMEOUT, Trace, read_trace
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -27,7 +31,7 @@ __all__ = ["Session"]
 log = Logger(namespace="txcql.session")
 
 
-class Session(SessionCore):
+class Session(StatementExecutor):
     """Requests to a cluster, each of them a Deferred.
 
     Made by :func:`txcql.connect`. It is used in the thread of its reactor only.
@@ -37,40 +41,31 @@ class Session(SessionCore):
 
     def execute(
         self,
-        statement: str | PreparedStatement | BoundStatement,
+        statement: str | Statement,
         parameters: Parameters = None,
         **options: Unpack[ExecuteOptions],
     ) -> Deferred[Result]:
         """Execute one statement.
 
-        Text with parameters is prepared first, once for each text and keyspace.
+        Text with parameters is prepared first, once for each text and keyspace. What is given here wins
+        over the options of the statement, they over the profile, and that over the settings.
 
-        :param statement: CQL text, or what :meth:`prepare` gave, with or without values bound.
+        :param statement: CQL text, or a simple, prepared, bound or batch statement.
         :param parameters: its values, by position or by name.
         :param options: see :class:`~txcql.session.options.ExecuteOptions`.
         :returns: fires with a :class:`~txcql.session.results.Result`: one page.
         """
-        self.check_thread()
+        if get_ident() != self._thread:
+            self.check_thread()
         if self.closed:
             return fail(SessionClosed())
-        if isinstance(statement, BoundStatement):
-            if parameters is not None:
-                return fail(TypeError("the statement has its values bound already, and got parameters too"))
-            statement, parameters = statement
         try:
-            chosen = self._default.changed(self.version, options) if options else self._default
-            if isinstance(statement, PreparedStatement):
-                if options and chosen.query.keyspace not in (None, statement.keyspace):
-                    raise ValueError(
-                        f"the statement was prepared in the keyspace {statement.keyspace!r}: "
-                        f"{chosen.query.keyspace!r} comes too late, it is an argument of prepare()"
-                    )
-                return self.execute_encoded(statement, self.encode(statement, parameters), chosen)
-            if not isinstance(statement, str):
-                raise TypeError(f"a statement is text or prepared, got {statement!r}")
-            if not parameters:
-                return self.execute_encoded(statement, b"", chosen)
-            return self._prepare_and_execute(statement, parameters, chosen)
+            if type(statement) is PreparedStatement and not options and self._plain:
+                request = self.usual_request(statement, parameters)
+                deferred: Deferred[Result] = request.deferred  # type: ignore[assignment]
+                request.start()
+                return deferred
+            return self.execute_resolved(*self.resolved(statement, parameters, options))
         except Exception as error:
             return fail(error)
 
@@ -87,9 +82,20 @@ class Session(SessionCore):
         if not isinstance(text, str):
             return fail(TypeError(f"prepare() takes CQL text, got {text!r}"))
         try:
-            return self._prepare(text, keyspace)
+            return self.prepare_text(text, keyspace)
         except Exception as error:
             return fail(error)
+
+    def trace(self, tracing_id: UUID, timeout: float = TRACE_TIMEOUT) -> Deferred[Trace]:
+        """The server's record of how it carried out a request, once it is complete.
+
+        :param tracing_id: of a result, or of a server's error.
+        :param timeout: seconds to wait for that.
+        :returns: fires with a :class:`~txcql.Trace`; fails with
+            :class:`~txcql.errors.TraceIncomplete`.
+        """
+        self.check_thread()
+        return read_trace(self, self._reactor, tracing_id, timeout)
 
     def set_keyspace(self, keyspace: str) -> Deferred[None]:
         """Change the keyspace of unqualified names.
@@ -124,18 +130,21 @@ class Session(SessionCore):
 
     def stream(
         self,
-        statement: str | PreparedStatement | BoundStatement,
+        statement: str | Statement,
         parameters: Parameters = None,
         *,
         prefetch_pages: int | None = None,
+        dedicated: bool = False,
         **options: Unpack[ExecuteOptions],
     ) -> RowStream:
         """All rows of a statement, page by page, at the pace of whoever takes them.
 
         :param statement: as for :meth:`execute`, and so are the parameters and options.
         :param prefetch_pages: pages to hold besides the one in progress; else the setting.
+        :param dedicated: whether it has a connection of its own, for as long as it lasts: a large
+            scan then shares no link with other requests, and pausing it stops the node as well.
         :returns: a stream, which asks for nothing before its rows are asked for.
-        :raises TypeError: ``prefetch_pages`` is no int.
+        :raises TypeError: ``prefetch_pages`` is no int, or the statement is a batch.
         :raises ValueError: it is negative.
         """
         self.check_thread()
@@ -150,11 +159,16 @@ class Session(SessionCore):
                 return last.next_page()
             return self.execute(statement, parameters, **options)
 
-        return RowStream(fetch, self._reactor, pages)
+        if isinstance(statement, Batch):
+            raise TypeError("a batch has no pages, and cannot be streamed")
+        if not dedicated:
+            return RowStream(fetch, self._reactor, pages)
+        pages_of_its_own = DedicatedPages(self, self._reactor, statement, parameters, options)
+        return RowStream(pages_of_its_own.fetch, self._reactor, pages, pages_of_its_own)
 
     def execute_many(
         self,
-        statement: str | PreparedStatement,
+        statement: str | PreparedStatement | SimpleStatement,
         parameter_rows: Iterable[Parameters] | AsyncIterable[Parameters],
         *,
         concurrency: int = 256,
@@ -168,7 +182,7 @@ class Session(SessionCore):
         It waits where :meth:`execute` would be refused as busy, and takes a row from the iterable
         only when that can be sent.
 
-        :param statement: CQL text, or what :meth:`prepare` gave.
+        :param statement: CQL text, a simple or a prepared statement.
         :param parameter_rows: any iterable, sync or async, of sequences or mappings.
         :param concurrency: requests in flight at most.
         :param on_result: called with the number of each row, from 0, and its result or exception;
@@ -198,7 +212,7 @@ class Session(SessionCore):
         :param concurrency: requests in flight at most.
         :param on_error: called with the failure of a statement and the statement; without it the
             first failure ends the sink.
-        :param options: of each request, as for :meth:`execute`.
+        :param options: of each request, as for :meth:`execute`: they win over those of the statements.
         :returns: an :class:`~txcql.interfaces.IStatementSink`; its ``finished`` fires with
             :class:`~txcql.session.sink.SinkCounts`.
         :raises SessionClosed: the session is closed.
@@ -206,8 +220,8 @@ class Session(SessionCore):
         self.check_thread()
         if self.closed:
             raise SessionClosed
-        chosen = self._default.changed(self.version, options) if options else self._default
-        return StatementSink(self, self._reactor, chosen, concurrency, on_error)
+        self.check_bulk_options(options)
+        return StatementSink(self, self._reactor, self.options(options), options, concurrency, on_error)
 
     def when_ready(self) -> Deferred[None]:
         """Wait until a request would be sent at once, by any node.
@@ -236,10 +250,13 @@ class Session(SessionCore):
         """The state of every node and link, as plain data."""
         return {
             "protocol_version": self.version,
+            "cluster": self.cluster.name,
             "keyspace": self.keyspace,
             "closed": self.closed,
             "requests": len(self.deadlines),
             "prepared": len(self._prepared),
+            "memory_budget": self.memory_budget(),
+            "dedicated": self._view.dedicated(),
             "nodes": self._view.snapshot(),
         }
 
@@ -251,7 +268,7 @@ class Session(SessionCore):
 
     async def _execute_many(
         self,
-        statement: str | PreparedStatement,
+        statement: Any,
         rows: Iterable[Any] | AsyncIterable[Any],
         concurrency: int,
         on_result: OnResult | None,
@@ -261,11 +278,16 @@ class Session(SessionCore):
     ) -> Any:
         if self.closed:
             raise SessionClosed
-        chosen = self._default.changed(self.version, options) if options else self._default
-        if isinstance(statement, str):
+        self.check_bulk_options(options)
+        if isinstance(statement, Statement):
+            self.check_bulk_options(statement.options)
+        statement, values, chosen = self.resolved(statement, None, options)
+        if values is not None:
+            raise TypeError("the statement has its values bound already, and got rows of them too")
+        if isinstance(statement, str) and chosen.prepare is not False:
             statement = await self.prepare(statement, keyspace=chosen.query.keyspace)
-        if not isinstance(statement, PreparedStatement):
-            raise TypeError(f"a statement is text or prepared, got {statement!r}")
+        if not isinstance(statement, PreparedStatement | str):
+            raise TypeError(f"execute_many() takes a statement without values, got {statement!r}")
         many = ExecuteMany(
             self, self._reactor, statement, chosen, rows, concurrency, on_result, ordered, raise_errors
         )
@@ -273,23 +295,13 @@ class Session(SessionCore):
         return await many.deferred
 
     async def _close(self, drain: float) -> None:
-        if len(self.deadlines):
-            await self._drained(drain)
-        for request in self.deadlines.requests():
-            request.abandon()
-        self.deadlines.stop()
-        await self._view.close()
-
-    def _drained(self, seconds: float) -> Deferred[None]:
-        """Fires when no request is unanswered any more, or the time is up."""
-        done: Deferred[None] = Deferred()
-        end = self._reactor.seconds() + seconds
-
-        def look() -> None:
-            if not len(self.deadlines) or self._reactor.seconds() >= end:
-                done.callback(None)
-            else:
-                self._reactor.callLater(min(0.01, seconds), look)
-
-        look()
-        return done
+        try:
+            await self.deadlines.when_empty(drain)
+        finally:
+            # Also when nobody waits for it any more.
+            for request in self.deadlines.requests():
+                request.abandon()
+            self.deadlines.stop()
+            self.speculation.stop()
+            closing = self._view.close()
+        await closing

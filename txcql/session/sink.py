@@ -10,7 +10,7 @@ is kept, in order, up to :data:`~txcql.session.sink.MAX_KEPT` statements.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ from txcql.errors import BusyConnectionError, SessionClosed
 from txcql.interfaces import IStatementSink
 from txcql.session.bulksender import BulkSender
 from txcql.session.options import RequestOptions
-from txcql.session.statements import BoundStatement, PreparedStatement
+from txcql.session.statements import Statement
 
 if TYPE_CHECKING:
     from txcql.session.session import Session
@@ -58,7 +58,8 @@ class StatementSink:
 
     :param session: whose pools are used.
     :param clock: gives the reactor its turn.
-    :param options: of each request.
+    :param options: of each request whose statement brings none along.
+    :param given: the same, as they were given.
     :param concurrency: requests in flight at most.
     :param on_error: called with the failure of a statement and that statement; without it, the
         first failure ends the sink. What it raises ends the sink, too.
@@ -72,14 +73,16 @@ class StatementSink:
         session: Session,
         clock: IReactorTime,
         options: RequestOptions,
+        given: Mapping[str, Any],
         concurrency: int,
         on_error: OnError | None,
     ) -> None:
         self._sender = BulkSender(session, clock, options, concurrency, self._go_on)
         self._session = session
-        self._keyspace = options.query.keyspace
+        self._options = options
+        self._given = given
         self._on_error = on_error
-        self._kept: deque[tuple[Any, Any]] = deque()
+        self._kept: deque[tuple[Any, Any, RequestOptions | None]] = deque()
         self._preparing: Deferred[Any] | None = None
         self._producer: Any = None
         self._streaming = True
@@ -125,7 +128,7 @@ class StatementSink:
         self._producer = None
         self.finish()
 
-    def write(self, statement: str | PreparedStatement | BoundStatement, parameters: Any = None) -> None:
+    def write(self, statement: str | Statement, parameters: Any = None) -> None:
         """Execute a statement, at once or when there is room.
 
         :param statement: as for :meth:`txcql.Session.execute`, and so are the parameters.
@@ -144,7 +147,7 @@ class StatementSink:
             )
         self._asked = False
         self._open += 1
-        self._kept.append((statement, parameters))
+        self._kept.append((statement, parameters, None))
         self._go_on()
 
     def finish(self) -> None:
@@ -177,28 +180,41 @@ class StatementSink:
             return
         self._sending = True
         while self._kept and self._preparing is None and self._sender.ready:
-            statement, parameters = self._kept.popleft()
-            if isinstance(statement, BoundStatement):
-                statement, parameters = statement
-            if isinstance(statement, str) and parameters:
-                self._prepare(statement, parameters)
+            statement, parameters, options = self._kept.popleft()
+            if options is None:
+                try:
+                    self._take(statement, parameters)
+                except Exception:
+                    self._answered(statement, Failure())  # type: ignore[no-untyped-call]
             else:
-                self._sender.send(statement, parameters, partial(self._answered, statement))
+                self._sender.send(statement, parameters, partial(self._answered, statement), options)
         self._sending = False
 
-    def _prepare(self, text: str, parameters: Any) -> None:
-        self._preparing = preparing = self._session.prepare(text, keyspace=self._keyspace)
-        preparing.addCallbacks(
-            self._prepared, self._not_prepared, callbackArgs=(parameters,), errbackArgs=(text,)
+    def _take(self, statement: Any, parameters: Any) -> None:
+        """Send a statement as it was written, or have prepared what it needs first."""
+        session = self._session
+        if isinstance(statement, Statement) and statement.options:
+            session.check_bulk_options(statement.options)
+        statement, parameters, options = session.resolved(statement, parameters, self._given, self._options)
+        ready = session.ready(statement, parameters, options)
+        if not isinstance(ready, Deferred):
+            self._sender.send(ready, parameters, partial(self._answered, statement), options)
+            return
+        self._preparing = ready
+        ready.addCallbacks(
+            self._prepared,
+            self._not_prepared,
+            callbackArgs=(parameters, options),
+            errbackArgs=(statement,),
         )
 
-    def _prepared(self, statement: PreparedStatement, parameters: Any) -> None:
+    def _prepared(self, ready: Any, parameters: Any, options: RequestOptions) -> None:
         self._preparing = None
         if not self._ended:
-            self._kept.appendleft((statement, parameters))
+            self._kept.appendleft((ready, parameters, options))
             self._go_on()
 
-    def _not_prepared(self, failure: Failure, statement: str) -> None:
+    def _not_prepared(self, failure: Failure, statement: Any) -> None:
         self._preparing = None
         self._answered(statement, failure)
         self._go_on()

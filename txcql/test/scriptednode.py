@@ -22,15 +22,89 @@ from txcql.errors import BadCredentials, InvalidRequest, ServerError, ServerProt
 from txcql.session.session import Session
 from txcql.test.scriptedreactor import ScriptedLink, ScriptedReactor
 from txcql.wire import constants, requestreader, responsewriter
-from txcql.wire.events import SchemaChange
+from txcql.wire.events import SchemaChange, StatusChange, TopologyChange
 from txcql.wire.frames import FrameCodec
 from txcql.wire.metadata import Column
+from txcql.wire.primitives import Reader
 from txcql.wire.responses import Prefixes, Prepared
 from txcql.wire.typeparser import parse_type
 
 __all__ = ["Asked", "ScriptedNode", "ScriptedTestCase", "Statement", "columns"]
 
 SCHEMA = uuid.UUID(int=1)
+
+SCHEMA_TABLES = {
+    "keyspaces": {"keyspace_name": "text", "durable_writes": "boolean", "replication": "map<text, text>"},
+    "tables": {
+        "keyspace_name": "text",
+        "table_name": "text",
+        "id": "uuid",
+        "flags": "set<text>",
+        "comment": "text",
+    },
+    "columns": {
+        "keyspace_name": "text",
+        "table_name": "text",
+        "column_name": "text",
+        "clustering_order": "text",
+        "kind": "text",
+        "position": "int",
+        "type": "text",
+    },
+    "types": {
+        "keyspace_name": "text",
+        "type_name": "text",
+        "field_names": "list<text>",
+        "field_types": "list<text>",
+    },
+    "indexes": {
+        "keyspace_name": "text",
+        "table_name": "text",
+        "index_name": "text",
+        "kind": "text",
+        "options": "map<text, text>",
+    },
+    "views": {
+        "keyspace_name": "text",
+        "view_name": "text",
+        "base_table_name": "text",
+        "where_clause": "text",
+        "include_all_columns": "boolean",
+        "id": "uuid",
+        "comment": "text",
+    },
+    "functions": {
+        "keyspace_name": "text",
+        "function_name": "text",
+        "argument_types": "list<text>",
+        "argument_names": "list<text>",
+        "body": "text",
+        "language": "text",
+        "return_type": "text",
+        "called_on_null_input": "boolean",
+    },
+    "aggregates": {
+        "keyspace_name": "text",
+        "aggregate_name": "text",
+        "argument_types": "list<text>",
+        "final_func": "text",
+        "initcond": "text",
+        "return_type": "text",
+        "state_func": "text",
+        "state_type": "text",
+    },
+    "column_masks": {
+        "keyspace_name": "text",
+        "table_name": "text",
+        "column_name": "text",
+        "function_keyspace": "text",
+        "function_name": "text",
+        "function_argument_types": "list<text>",
+        "function_argument_values": "list<text>",
+        "function_argument_nulls": "list<boolean>",
+    },
+}
+"""Of each table of ``system_schema``, the columns that tests are about."""
 
 
 def columns(**types: str) -> tuple[Column, ...]:
@@ -65,6 +139,12 @@ class Asked:
     opcode: int
     flags: int
     request: Any
+    body: bytes = b""
+
+    @property
+    def payload(self) -> dict[str, bytes | None] | None:
+        """Its custom payload."""
+        return Reader(self.body).bytes_map() if self.flags & constants.FLAG_PAYLOAD else None
 
     @property
     def version(self) -> int:
@@ -74,6 +154,8 @@ class Asked:
     @property
     def text(self) -> str:
         """The text of the statement, or of that which was prepared."""
+        if self.opcode == constants.BATCH:
+            return "BATCH"
         if self.opcode == constants.EXECUTE:
             return self.node.prepared[self.request.statement_id]
         return str(self.request.text)
@@ -135,9 +217,12 @@ class ScriptedNode:
     :ivar versions: the protocol versions that it speaks.
     :ivar peers: the nodes that it lists; ``odd_peers`` are further rows, by column name.
     :ivar statements: what it was taught, by text.
+    :ivar partition_keys: positions of the partition key among a statement's parameters, by its text.
     :ivar prepared: statement id -> text; empty it, and the node has forgotten them.
     :ivar links: the connections that are open; ``accepted`` counts all there ever were.
+    :ivar schema: rows of the tables of ``system_schema``, by table.
     :ivar requests: what it was asked after the handshake, the driver's own look-ups aside.
+    :ivar looked_up: those look-ups.
     :ivar holds: whether a request is not answered before it is told to.
     :ivar held: those requests, oldest first.
     """
@@ -149,6 +234,7 @@ class ScriptedNode:
     rack: str = "r1"
     versions: tuple[int, ...] = (3, 4, 5)
     keyspaces: tuple[str, ...] = ("ks", "other", "Mixed Case")
+    supported: dict[str, list[str]] = field(default_factory=lambda: {"CQL_VERSION": ["3.4.7"]})
     login: tuple[str, str] | None = None
     old: bool = False
     refusing: bool = False
@@ -159,9 +245,14 @@ class ScriptedNode:
     peers: list[ScriptedNode] = field(default_factory=list)
     odd_peers: list[dict[str, Any]] = field(default_factory=list)
     statements: dict[str, Statement] = field(default_factory=dict)
+    partition_keys: dict[str, tuple[int, ...]] = field(default_factory=dict)
     prepared: dict[bytes, str] = field(default_factory=dict)
     links: list[ScriptedLink] = field(default_factory=list)
     accepted: int = 0
+    token: str = ""
+    identity: uuid.UUID | None = None
+    schema: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    looked_up: list[str] = field(default_factory=list)
     requests: list[Asked] = field(default_factory=list)
     holds: Callable[[Asked], bool] = lambda asked: False
     held: list[Asked] = field(default_factory=list)
@@ -172,7 +263,7 @@ class ScriptedNode:
 
     @property
     def host_id(self) -> uuid.UUID:
-        return uuid.uuid5(uuid.NAMESPACE_DNS, self.name)
+        return self.identity or uuid.uuid5(uuid.NAMESPACE_DNS, self.name)
 
     def teach(self, text: str, reply: Callable[[Asked], None] | None = None, **about: Any) -> Statement:
         """Teach it a statement: ``parameters``, ``columns`` and ``rows``, or how to reply."""
@@ -189,6 +280,13 @@ class ScriptedNode:
         for link in list(self.links):
             link.drop()
 
+    def tell(self, change: SchemaChange | StatusChange | TopologyChange) -> None:
+        """Send an event to whoever has registered."""
+        for link in self.links:
+            if link.events and link.codec is not None:
+                body = responsewriter.event(change, link.codec.version)
+                link.send(constants.EVENT_STREAM, constants.EVENT, body)
+
     def receive(self, link: ScriptedLink, data: bytes) -> None:
         """Bytes have arrived."""
         if link.codec is None:
@@ -199,7 +297,7 @@ class ScriptedNode:
         link.codec.receive(data)
         while not link.closed and (frame := link.codec.next_frame()) is not None:
             request = requestreader.read_request(frame.opcode, frame.body, frame.version, frame.flags)
-            self.asked(Asked(self, link, frame.stream, frame.opcode, frame.flags, request))
+            self.asked(Asked(self, link, frame.stream, frame.opcode, frame.flags, request, frame.body))
 
     def asked(self, asked: Asked) -> None:
         """A request has arrived."""
@@ -223,6 +321,9 @@ class ScriptedNode:
         if asked.opcode == constants.EXECUTE and asked.request.statement_id not in self.prepared:
             asked.error(Unprepared("not prepared", statement_id=asked.request.statement_id))
             return
+        if asked.opcode == constants.BATCH:
+            self._batch(asked)
+            return
         if asked.text.startswith("USE "):
             self._use(asked, asked.text[4:].strip('"'))
             return
@@ -233,6 +334,18 @@ class ScriptedNode:
             statement.reply(asked)
         elif statement.columns:
             asked.statement_rows(statement)
+        else:
+            asked.void()
+
+    def _batch(self, asked: Asked) -> None:
+        """The first statement that it does not know is refused; else as it was taught ``"BATCH"``."""
+        for item in asked.request.items:
+            if isinstance(item.statement, bytes) and item.statement not in self.prepared:
+                asked.error(Unprepared("not prepared", statement_id=item.statement))
+                return
+        taught = self.statements.get("BATCH")
+        if taught is not None and taught.reply is not None:
+            taught.reply(asked)
         else:
             asked.void()
 
@@ -249,7 +362,7 @@ class ScriptedNode:
         """Handshake and system tables."""
         request = asked.request
         if isinstance(request, requestreader.Options):
-            asked.send(constants.SUPPORTED, responsewriter.supported({"CQL_VERSION": ["3.4.7"]}))
+            asked.send(constants.SUPPORTED, responsewriter.supported(self.supported))
         elif isinstance(request, requestreader.Startup):
             asked.link.startup = dict(request.options)
             if self.login is None:
@@ -261,8 +374,15 @@ class ScriptedNode:
                 asked.link.codec.start_segments()
         elif isinstance(request, requestreader.AuthResponse):
             self._log_in(asked, request.token)
+        elif isinstance(request, requestreader.Register):
+            asked.link.events = request.types
+            asked.send(constants.READY, responsewriter.READY_BODY)
         elif isinstance(request, requestreader.Query) and " system." in request.text:
+            self.looked_up.append(request.text)
             self._system(asked, request.text)
+        elif isinstance(request, requestreader.Query) and " system_schema." in request.text:
+            self.looked_up.append(request.text)
+            self._schema(asked, request.text)
         else:
             return False
         return True
@@ -288,7 +408,10 @@ class ScriptedNode:
             return
         statement_id = md5(text.encode()).digest()
         self.prepared[statement_id] = text
-        prepared = Prepared(statement_id, statement.metadata_id, statement.parameters, (), statement.columns)
+        partition_key = self.partition_keys.get(text, ())
+        prepared = Prepared(
+            statement_id, statement.metadata_id, statement.parameters, partition_key, statement.columns
+        )
         asked.send(constants.RESULT, responsewriter.prepared(prepared, asked.version))
 
     def _system(self, asked: Asked, text: str) -> None:
@@ -313,11 +436,21 @@ class ScriptedNode:
             "release_version": "text",
             "schema_version": "uuid",
             "tokens": "set<text>",
+            "partitioner": "text",
             "peer": "inet",
             "rpc_address": "inet",
         }
         if not self.old:
             types.update(native_address="inet", native_port="int")
+        asked.rows(columns(**types), [[row.get(name) for name in types] for row in rows])
+
+    def _schema(self, asked: Asked, text: str) -> None:
+        """Rows of ``schema``, in the keyspaces that are asked for."""
+        table = text.split(" system_schema.")[1].split()[0]
+        types = SCHEMA_TABLES[table]
+        rows = self.schema.get(table, [])
+        if " WHERE " in text:
+            rows = [row for row in rows if f"'{row['keyspace_name']}'" in text]
         asked.rows(columns(**types), [[row.get(name) for name in types] for row in rows])
 
     @staticmethod
@@ -329,7 +462,9 @@ class ScriptedNode:
             "rack": node.rack,
             "release_version": "5.0.5",
             "schema_version": node.schema_version,
-            "tokens": {"0"},
+            # Each of its own, in the order of the addresses.
+            "tokens": {node.token or str(int(ipaddress.ip_address(node.address)))},
+            "partitioner": "org.apache.cassandra.dht.Murmur3Partitioner",
         }
 
 

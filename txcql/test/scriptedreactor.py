@@ -6,7 +6,7 @@ without any time passing. Time passes by ``advance``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -125,6 +125,8 @@ class ScriptedLink:
     :ivar closed: whether it is closed, by either side.
     :ivar keyspace: the keyspace that it is in.
     :ivar startup: the options of STARTUP.
+    :ivar seal: what the node's bytes go through on their way, such as TLS.
+    :ivar events: what it has registered for.
     """
 
     no_delay = keep_alive = False
@@ -134,12 +136,15 @@ class ScriptedLink:
         self.closed = False
         self.keyspace: str | None = None
         self.startup: dict[str, str] = {}
+        self.events: tuple[str, ...] = ()
         self.producer: Any = None
         self.codec: FrameCodec | None = None
+        self.seal: Callable[[bytes], bytes] | None = None
         self._reactor = reactor
         self._node = node
         self._protocol = protocol
         self._answers: list[bytes] = []
+        self._paused = False
 
     # The client's side.
 
@@ -165,6 +170,14 @@ class ScriptedLink:
 
     def unregisterProducer(self) -> None:
         self.producer = None
+
+    def pauseProducing(self) -> None:
+        self._paused = True
+
+    def resumeProducing(self) -> None:
+        self._paused = False
+        if self._answers:
+            self._reactor.callLater(0, self._deliver)
 
     def loseWriteConnection(self) -> None:
         raise NotImplementedError("no CQL link is closed by halves")
@@ -193,9 +206,16 @@ class ScriptedLink:
         """Answer; it arrives with the next turn."""
         if self.closed or self.codec is None:
             return
+        frame = self.codec.encode_frame(stream, opcode, body, flags, response=True)
+        self.raw(frame if self.seal is None else self.seal(frame))
+
+    def raw(self, data: bytes) -> None:
+        """Send bytes as they are; they arrive with the next turn."""
+        if self.closed:
+            return
         if not self._answers:
             self._reactor.callLater(0, self._deliver)
-        self._answers.append(self.codec.encode_frame(stream, opcode, body, flags, response=True))
+        self._answers.append(data)
 
     def drop(self) -> None:
         """The node is gone."""
@@ -208,6 +228,8 @@ class ScriptedLink:
         self._reactor.callLater(0, self._protocol.connectionLost, reason)
 
     def _deliver(self) -> None:
+        if self._paused or not self._answers:
+            return
         answers, self._answers = self._answers, []
         if not self.closed:
             self._protocol.dataReceived(b"".join(answers))

@@ -34,7 +34,7 @@ class InOrder(RoundRobinPolicy):
     def node_down(self, node: Any) -> None:
         pass
 
-    def plan(self) -> Iterator[Any]:
+    def plan(self, request: Any) -> Iterator[Any]:
         return (self.nodes[name] for name in sorted(self.nodes))
 
 
@@ -69,6 +69,7 @@ class RequestTestCase(ScriptedTestCase):
             constants.QUERY: "query",
             constants.PREPARE: "prepare",
             constants.EXECUTE: "execute",
+            constants.BATCH: "batch",
         }
         return [
             f"{names[asked.opcode]} {node.address[-1]}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -29,6 +30,13 @@ class BuildTests(SynchronousTestCase):
         root = Path(txcql.__file__).parent
         found = [str(path.relative_to(root)) for path in root.rglob("*") if path.suffix in (".so", ".pyd")]
         self.assertEqual(bool(found), EXPECTED == "compiled", found)
+        self.assertIs(txcql.wire.COMPILED, EXPECTED == "compiled" and not os.environ.get("TXCQL_PURE"))
+
+    def test_pytest_plugin(self) -> None:
+        """pytest finds the fixtures of the installed package by itself."""
+        found = {entry.name: entry.value for entry in entry_points(group="pytest11")}
+        name = "txcql.testing.pytestplugin"
+        self.assertEqual(found.get(name), name)
 
     def test_typed(self) -> None:
         """The marker that tells type checkers to look inside is installed."""

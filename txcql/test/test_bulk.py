@@ -248,7 +248,7 @@ class ErrorTests(BulkTestCase):
     def test_failing_policy(self) -> None:
         """Its defect is that of the row."""
         session = self.connect()
-        session.plan = lambda: 1 // 0
+        session.plan = lambda request: 1 // 0
         error = self.failureResultOf(self.execute_many(self.rows(3)), ZeroDivisionError).value
         self.assertEqual(error.row_number, 0)
         self.assertEqual(len(session.deadlines), 0)

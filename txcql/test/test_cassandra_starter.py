@@ -7,6 +7,7 @@ import io
 import os
 import shutil
 import socket
+import struct
 import sys
 import tempfile
 from pathlib import Path
@@ -241,13 +242,13 @@ class LoopbackTests(SynchronousTestCase):
         """A port on which nobody listens is not ready."""
         self.assertFalse(answers("127.0.0.1", free_port()))
 
-    def greeted(self, *frames: bytes, login: tuple[str, str] | None = None) -> bool:
+    def greeted(self, *frames: bytes, login: tuple[str, str] | None = None, peers: int = 0) -> bool:
         """Ask a peer that has said these frames, and then hangs up."""
         ours, theirs = socket.socketpair()
         with ours, theirs:
             theirs.sendall(b"".join(frames))
             theirs.shutdown(socket.SHUT_WR)
-            return greets(ours, login)
+            return greets(ours, login, peers)
 
     def test_greetings(self) -> None:
         """Only SUPPORTED will do, and behind it the login where one is asked for."""
@@ -260,3 +261,20 @@ class LoopbackTests(SynchronousTestCase):
         self.assertTrue(self.greeted(supported, authenticate, success, login=login))
         self.assertFalse(self.greeted(supported, authenticate, error, login=login))
         self.assertRaises(OSError, self.greeted, supported[:5])
+
+    def test_a_node_that_is_to_know_others(self) -> None:
+        """It counts those of which both the data center and the tokens are there."""
+
+        def rows(*cells: bytes) -> bytes:
+            values = b"".join(struct.pack(">i", len(cell) or -1) + cell for cell in cells)
+            body = struct.pack(">iiii", 2, 4, 2, len(cells) // 2) + values
+            return b"\x84\0\0\0\x08" + struct.pack(">i", len(body)) + body
+
+        supported, ready = b"\x84\0\0\0\x06\0\0\0\x02\0\0", b"\x84\0\0\0\x02\0\0\0\0"
+        error = b"\x84\0\0\0\0\0\0\0\x06\0\0\0\x0a\0\0"
+        both = rows(b"dc1", b"tokens", b"dc2", b"tokens")
+        self.assertTrue(self.greeted(supported, ready, both, peers=2))
+        self.assertFalse(self.greeted(supported, ready, both, peers=3))
+        self.assertFalse(self.greeted(supported, ready, rows(b"dc1", b"tokens", b"dc2", b""), peers=2))
+        self.assertFalse(self.greeted(supported, ready, error, peers=1))
+        self.assertFalse(self.greeted(supported, error, both, peers=1))

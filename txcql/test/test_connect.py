@@ -62,7 +62,7 @@ class ArgumentTests(ScriptedTestCase):
     def test_unknown_setting(self) -> None:
         """One that does not exist is named, and so are those that do."""
         with self.assertRaisesRegex(TypeError, "there is no setting pasword; there are: .*password"):
-            txcql.connect(self.reactor, ["10.0.0.1"], pasword="x")
+            txcql.connect(self.reactor, ["10.0.0.1"], pasword="x")  # type: ignore[call-arg]
 
     def test_setting(self) -> None:
         """Settings are checked at once."""
@@ -119,6 +119,13 @@ class VersionTests(ScriptedTestCase):
         self.connect(application_name="shop")
         self.assertEqual(node.links[0].startup["DRIVER_NAME"], "txcql")
         self.assertEqual(node.links[0].startup["APPLICATION_NAME"], "shop")
+        self.assertNotIn("THROW_ON_OVERLOAD", node.links[0].startup)
+
+    def test_throw_on_overload(self) -> None:
+        """Each link asks the node to say at once that it is overloaded, if that is set."""
+        node = self.node()
+        self.connect(throw_on_overload=True)
+        self.assertEqual({link.startup["THROW_ON_OVERLOAD"] for link in node.links}, {"1"})
 
 
 class ContactTests(ScriptedTestCase):
@@ -372,7 +379,7 @@ class DatacenterTests(ScriptedTestCase):
         error = self.error(self.connecting("10.0.0.1"), NoNodeAvailable)
         self.assertRegex(
             str(error),
-            "cannot connect: 10.0.0.1:9042: the link was lost: .*; "
+            "cannot connect: 10.0.0.1:9042: the node closed the link before it answered anything: .*; "
             "10.0.0.2:9042 refused the connection; 10.0.0.3:9042 refused the connection",
         )
         self.assertEqual(len(error.errors), 3)

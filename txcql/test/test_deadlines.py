@@ -18,8 +18,8 @@ class Work:
         self.timeout = timeout
 
 
-class DeadlinesTests(SynchronousTestCase):
-    """Many deadlines, one timer."""
+class DeadlinesTestCase(SynchronousTestCase):
+    """What happens when, by a clock that the test moves on."""
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -33,6 +33,10 @@ class DeadlinesTests(SynchronousTestCase):
         work = Work(timeout)
         self.deadlines.add(work, timeout)
         return work
+
+
+class DeadlinesTests(DeadlinesTestCase):
+    """Many deadlines, one timer."""
 
     def test_precision(self) -> None:
         """Never too early, and at most 50 ms too late."""
@@ -126,3 +130,49 @@ class DeadlinesTests(SynchronousTestCase):
         self.add(2.0)
         self.clock.advance(2.05)
         self.assertEqual(len(self.expired), 2)
+
+
+class WhenEmptyTests(DeadlinesTestCase):
+    """Waiting until nothing is left."""
+
+    def test_nothing_there(self) -> None:
+        """It is so at once."""
+        self.assertIsNone(self.successResultOf(self.deadlines.when_empty(1.0)))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_the_last_one(self) -> None:
+        """It waits for the last of all timeouts, and not a moment longer."""
+        one, two = self.add(1.0), self.add(2.0)
+        empty = self.deadlines.when_empty(5.0)
+        self.deadlines.remove(one, 1.0)
+        self.assertNoResult(empty)
+        self.deadlines.remove(two, 2.0)
+        self.successResultOf(empty)
+
+    def test_expired(self) -> None:
+        """The end of their time is an end, too."""
+        self.add(1.0)
+        empty = self.deadlines.when_empty(5.0)
+        self.clock.advance(1.0 + PRECISION)
+        self.successResultOf(empty)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_within(self) -> None:
+        """It waits no longer than it is told to."""
+        work = self.add(9.0)
+        empty = self.deadlines.when_empty(0.5)
+        self.clock.advance(0.5)
+        self.successResultOf(empty)
+        self.deadlines.remove(work, 9.0)
+        self.deadlines.stop()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_cancel(self) -> None:
+        """Nobody waits any more."""
+        work = self.add(9.0)
+        empty = self.deadlines.when_empty(0.5)
+        empty.cancel()
+        self.failureResultOf(empty)
+        self.deadlines.remove(work, 9.0)
+        self.deadlines.stop()
+        self.assertEqual(self.clock.getDelayedCalls(), [])

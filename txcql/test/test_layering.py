@@ -19,6 +19,7 @@ ROWS = [
     ["_version"],
     ["errors", "consistency"],
     ["interfaces"],
+    ["profile"],
     ["settings", "security"],
     ["wire"],
     ["connection"],
@@ -45,10 +46,13 @@ NARROWER = {
 }
 """Rooms that may import less of the package than their row allows."""
 
-THIRD_PARTY = {"errors": set[str](), "consistency": set[str](), "wire": {"lz4", "cramjam"}}
+THIRD_PARTY = {"errors": set[str](), "consistency": set[str](), "wire": {"lz4", "cramjam", "mmh3"}}
 """Rooms that may import only the standard library and these."""
 
-MAY_IMPORT_THE_REACTOR = {"cli", "__main__"}
+MAY_USE_THE_DRIVER = {"cassandrafixture"}
+"""Modules of ``testing`` that are users of the driver: they may import the package's public names."""
+
+MAY_IMPORT_THE_REACTOR = {"cli", "__main__", "integrations.twistplugin"}
 
 MOST_LINES = 500
 
@@ -81,9 +85,11 @@ def room_of(root: Path, name: list[str]) -> str:
     return "__init__"
 
 
-def objection(root: Path, room: str, name: list[str]) -> str | None:
-    """Why ``room`` may not import ``name``; ``None`` if it may."""
-    if name[:3] == ["twisted", "internet", "reactor"] and room not in MAY_IMPORT_THE_REACTOR:
+def objection(root: Path, parts: list[str], name: list[str]) -> str | None:
+    """Why the module of the name ``parts`` may not import ``name``; ``None`` if it may."""
+    room = parts[1]
+    may_import = not MAY_IMPORT_THE_REACTOR.isdisjoint({room, ".".join(parts[1:])})
+    if name[:3] == ["twisted", "internet", "reactor"] and not may_import:
         return "the reactor is an argument"
     if name[0] != root.name:
         allowed = THIRD_PARTY.get(room)
@@ -114,7 +120,9 @@ def violations(root: Path) -> list[str]:
             found.append(f"{where}: {room} is in no row")
             continue
         for line, name in imported_names(ast.parse(source, str(path)), parts):
-            reason = objection(root, room, name)
+            if path.stem in MAY_USE_THE_DRIVER and name == [root.name]:
+                continue
+            reason = objection(root, parts, name)
             if reason is not None:
                 found.append(f"{where}:{line}: imports {'.'.join(name)}: {reason}")
         if path.stem != "__init__" and names.setdefault(path.stem, where) != where:
@@ -147,7 +155,17 @@ class PlantedViolationTests(SynchronousTestCase):
         directory = tempfile.TemporaryDirectory()
         self.addCleanup(directory.cleanup)
         self.root = Path(directory.name) / "txcql"
-        for room in ["wire", "connection", "pool", "session", "policies", "testing", "cli", "test"]:
+        for room in [
+            "wire",
+            "connection",
+            "pool",
+            "session",
+            "policies",
+            "testing",
+            "cli",
+            "integrations",
+            "test",
+        ]:
             self.plant(f"{room}/__init__.py", "")
         for module in ["__init__", "__main__", "_version", "errors", "interfaces", "settings", "security"]:
             self.plant(f"{module}.py", "")
@@ -167,6 +185,7 @@ class PlantedViolationTests(SynchronousTestCase):
         """What the rows allow is not reported."""
         self.plant("__init__.py", "from .session.session import connect\nfrom ._version import __version__\n")
         self.plant("__main__.py", "from twisted.internet import reactor\nfrom txcql.cli import main\n")
+        self.plant("integrations/twistplugin.py", "def f():\n    from twisted.internet import reactor\n")
         self.plant("cli/__init__.py", "from twisted.internet import reactor\nfrom ..session import session\n")
         self.plant("session/session.py", "from ..pool.pool import Pool\nfrom ..policies import plans\n")
         self.plant("session/results.py", "from . import session\nfrom .session import Session\n")
@@ -245,7 +264,9 @@ class PlantedViolationTests(SynchronousTestCase):
         """Nobody but the programs imports the reactor."""
         self.plant("pool/pool.py", "from twisted.internet import reactor\n")
         self.plant("session/session.py", "def f():\n    import twisted.internet.reactor\n")
+        self.plant("integrations/other.py", "from twisted.internet import reactor\n")
         self.assert_found(
+            "txcql/integrations/other.py:1: imports twisted.internet.reactor: the reactor is an argument",
             "txcql/pool/pool.py:1: imports twisted.internet.reactor: the reactor is an argument",
             "txcql/session/session.py:2: imports twisted.internet.reactor: the reactor is an argument",
         )

@@ -158,7 +158,7 @@ class Version4Tests(MetadataTestCase):
         select = self.answer(session.prepare(SELECT))
         first = self.answer(session.execute(select, [1]))
         self.assertFalse(self.one.requests[-1].options.skip_metadata)
-        with mock.patch.object(responses, "read_option", side_effect=AssertionError("parsed again")):
+        with mock.patch.object(responses, "OptionReader", side_effect=AssertionError("parsed again")):
             second = self.answer(session.execute(select, [2]))
         self.assertIs(first.columns, second.columns)
         self.assertEqual(second.all(), [(1, "one")])

@@ -5,7 +5,10 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from twisted.internet.defer import Deferred
+
 from txcql.errors import DecodeError, IncompleteResult, InvalidRequest
+from txcql.session.pagingstate import PagingState
 from txcql.test.scriptednode import Asked, ScriptedTestCase, columns
 from txcql.wire import constants
 from txcql.wire.responses import Prefixes
@@ -65,6 +68,59 @@ class PageTests(ResultTestCase):
                 self.assertEqual(asked.options.paging_state, b"8")
         self.assertEqual(self.one.requests[-1].request.values, [b"\0\0\0\7"])
 
+    def test_a_state_that_left_the_process(self) -> None:
+        """It goes on in another session; with other values, or as part of another statement, it does not."""
+        cases: list[tuple[Any, list[Any]]] = [
+            ((LIST,), [(SELECT, [7])]),
+            ((SELECT, [7]), [(SELECT, [8]), (LIST,)]),
+        ]
+        for arguments, others in cases:
+            session = self.connect(keyspace="ks")
+            result = self.answer(session.execute(*arguments, page_size=4))
+            token = str(result.paging_state)
+            self.answer(session.close())
+            session = self.connect(keyspace="ks")
+            state = PagingState.parse(token)
+            for chosen in (state, bytes(state)):
+                page = self.answer(session.execute(*arguments, page_size=4, paging_state=chosen))
+                self.assertEqual([row.k for row in page], [4, 5, 6, 7])
+            # The page behind it is asked for as ever, once the statement is prepared, too.
+            self.assertEqual(
+                len(
+                    self.answer(
+                        self.answer(session.execute(*arguments, page_size=4, paging_state=state)).next_page()
+                    )
+                ),
+                2,
+            )
+            before = len(self.one.requests)
+            for other in others:
+                error = self.error(session.execute(*other, paging_state=state), ValueError)
+                self.assertIn("of another statement, of other values", str(error))
+            asked = [asked.opcode for asked in self.one.requests[before:]]
+            self.assertLessEqual(set(asked), {constants.PREPARE})
+            error = self.error(
+                session.execute(arguments[0], *arguments[1:], keyspace="other", paging_state=state),
+                ValueError,
+            )
+            self.assertIn("another keyspace", str(error))
+            self.answer(session.close())
+
+    def test_a_state_in_a_stream(self) -> None:
+        """A stream may begin in the middle, and goes on to the end."""
+        session = self.connect()
+        state = self.answer(session.execute(LIST, page_size=4)).paging_state
+        self.one.requests.clear()
+        found: list[Any] = []
+        for dedicated in (False, True):
+
+            async def read(dedicated: bool) -> None:
+                stream = session.stream(LIST, page_size=2, paging_state=state, dedicated=dedicated)
+                found.extend([row.k async for row in stream])
+
+            self.answer(Deferred.fromCoroutine(read(dedicated)))
+        self.assertEqual(found, [4, 5, 6, 7, 8, 9] * 2)
+
     def test_from_a_paging_state(self) -> None:
         """A state may be kept, and read on from elsewhere."""
         session = self.connect()
@@ -77,7 +133,9 @@ class PageTests(ResultTestCase):
         session = self.connect(page_size=4)
         result = self.answer(session.execute(LIST))
         for read in (result.all, lambda: list(result), lambda: iter(result)):
-            with self.assertRaisesRegex(IncompleteResult, r"the first page, of 4 rows.*next_page\(\)"):
+            with self.assertRaisesRegex(
+                IncompleteResult, r"the first page, of 4 rows.*stream\(\).*next_page\(\)"
+            ):
                 read()
         self.assertEqual(len(list(result.rows())), 4)
         self.assertEqual(result.one(), (0, "0"))

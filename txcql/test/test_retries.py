@@ -187,13 +187,20 @@ class RefusalTests(RequestTestCase):
     def test_final(self) -> None:
         """Other errors are raised as they are, and no other node is asked."""
         session = self.connect()
-        self.one.teach(
-            LIST,
-            lambda asked: asked.error(Unavailable("no", consistency="QUORUM", required=2, alive=1)),
-        )
-        error = self.error(session.execute(LIST), Unavailable)
-        self.assertEqual((error.consistency, error.required, error.alive), ("QUORUM", 2, 1))
+        self.one.teach(LIST, lambda asked: asked.error(InvalidRequest("no")))
+        error = self.error(session.execute(LIST), InvalidRequest)
+        self.assertEqual((str(error), error.delivery, error.node), ("no", SENT, "10.0.0.1:9042"))
         self.assertEqual(self.two.requests, [])
+
+    def test_too_few_replicas(self) -> None:
+        """Another node may know of more: it is asked once."""
+        session = self.connect()
+        for node in (self.one, self.two):
+            error = Unavailable("no", consistency="QUORUM", required=2, alive=1)
+            node.teach(DELETE, partial(Asked.error, error=error))
+        error = self.error(session.execute(DELETE), Unavailable)
+        self.assertEqual((error.consistency, error.required, error.alive), ("QUORUM", 2, 1))
+        self.assertEqual(self.asked(), ["query 1", "query 2"])
 
     def test_busy(self) -> None:
         """Every node of the plan is full."""
@@ -277,12 +284,25 @@ class UnpreparedTests(RequestTestCase):
         self.assertEqual(self.asked()[-3:], ["execute 2", "prepare 2", "execute 2"])
 
     def test_dropped(self) -> None:
-        """The table is gone: PREPARE says so, and that is the error."""
+        """The table is gone: PREPARE says so at two nodes, and that is the error."""
         session = self.connect()
         select = self.answer(session.prepare(SELECT))
         self.one.prepared.clear()
-        del self.one.statements[SELECT]
-        self.error(session.execute(select, [1]), InvalidRequest)
+        for node in (self.one, self.two):
+            del node.statements[SELECT]
+        error = self.error(session.execute(select, [1]), InvalidRequest)
+        self.assertEqual(error.node, "10.0.0.2:9042")
+        self.assert_idle()
+
+    def test_not_known_yet(self) -> None:
+        """A node that has just joined does not know the table: the next one does, also for a write."""
+        session = self.connect()
+        insert = self.answer(session.prepare(INSERT))
+        self.one.prepared.clear()
+        del self.one.statements[INSERT]
+        result = self.answer(session.execute(insert, [1, "x"]))
+        self.assertEqual(result.coordinator, "10.0.0.2:9042")
+        self.assertEqual(self.asked()[-2:], ["prepare 2", "execute 2"])
         self.assert_idle()
 
     def test_link_lost_while_preparing(self) -> None:
@@ -347,7 +367,7 @@ class PlanTests(RequestTestCase):
     def test_plan_that_raises(self) -> None:
         """The request errbacks; nothing is left of it."""
 
-        def plan() -> Iterator[Any]:
+        def plan(request: Any) -> Iterator[Any]:
             raise LookupError("no plan")
 
         session = self.connect(load_balancing=self.policy(plan=plan))
@@ -360,7 +380,7 @@ class PlanTests(RequestTestCase):
     def test_plan_that_breaks_off(self) -> None:
         """The same for one that raises at its second node, when a link is lost."""
 
-        def plan() -> Iterator[Any]:
+        def plan(request: Any) -> Iterator[Any]:
             yield policy.nodes["10.0.0.1:9042"]
             raise LookupError("no more")
 
@@ -377,7 +397,7 @@ class PlanTests(RequestTestCase):
     def test_node_that_has_left(self) -> None:
         """What the policy yields and the session does not know is passed over."""
 
-        def plan() -> Iterator[Any]:
+        def plan(request: Any) -> Iterator[Any]:
             yield object()
             yield policy.nodes["10.0.0.2:9042"]
 

@@ -97,7 +97,7 @@ class ExecuteTests(SessionTestCase):
         session = self.connect()
         insert = self.answer(session.prepare(INSERT))
         for arguments, text in (
-            ((5,), "a statement is text or prepared, got 5"),
+            ((5,), "a statement is text, simple, prepared, bound or a batch, got 5"),
             ((insert(1, "x"), [1]), "the statement has its values bound already"),
         ):
             self.assertRegex(str(self.error(session.execute(*arguments), TypeError)), text)
@@ -267,30 +267,50 @@ class SnapshotTests(SessionTestCase):
         self.one.holds = held
         waiting = session.execute(LIST)
         self.reactor.settle()
+        size = session.body_size(LIST, b"", session.options({}))
         self.assertEqual(
             session.snapshot(),
             {
                 "protocol_version": 5,
+                "cluster": "scripted",
                 "keyspace": None,
                 "closed": False,
                 "requests": 1,
                 "prepared": 0,
+                "memory_budget": session.memory_budget(),
+                "dedicated": [],
                 "nodes": {
                     "10.0.0.1:9042": {
                         "state": "up",
                         "distance": "local",
                         "datacenter": "dc1",
                         "rack": "r1",
+                        "release_version": "5.0.5",
                         "in_flight": 1,
                         "queued": 0,
+                        "limit": 1024,
+                        "max_connections": 1,
+                        "request_bytes": size,
+                        "suspect": False,
+                        "error": None,
+                        "failures": {},
+                        "signals": {
+                            "queue full": {"active": False, "times": 0, "seconds": 0.0},
+                            "high in-flight": {"active": False, "times": 0, "seconds": 0.0},
+                            "read buffer full": {"active": False, "times": 0, "seconds": 0.0},
+                        },
                         "connections": [
                             {
                                 "state": "open",
                                 "sent": 1,
                                 "orphans": 0,
                                 "paused": False,
+                                "paused_writing": False,
+                                "paused_reading": False,
                                 "high": 819,
                                 "low": 512,
+                                "request_bytes": size,
+                                "attempts": 0,
                                 "next_reconnect": None,
                             }
                         ],
@@ -300,8 +320,16 @@ class SnapshotTests(SessionTestCase):
                         "distance": "ignored",
                         "datacenter": "dc2",
                         "rack": "r7",
+                        "release_version": "5.0.5",
                         "in_flight": 0,
                         "queued": 0,
+                        "limit": 0,
+                        "max_connections": 0,
+                        "request_bytes": 0,
+                        "suspect": False,
+                        "error": None,
+                        "failures": {},
+                        "signals": {},
                         "connections": [],
                     },
                 },

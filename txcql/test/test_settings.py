@@ -53,7 +53,9 @@ class SettingsTests(SynchronousTestCase):
     def test_password(self) -> None:
         """It is in no repr, and in no error."""
         self.assertNotIn("geheim", repr(Settings(username="app", password="geheim")))
-        with self.assertRaisesRegex(TypeError, "^password must be a str, got bytes$"):
+        with self.assertRaisesRegex(
+            TypeError, "^password must be a str, or a callable that gives one, got bytes$"
+        ):
             Settings(username="app", password=b"geheim")  # type: ignore[arg-type]
 
     def test_marks(self) -> None:

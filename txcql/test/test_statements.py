@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from txcql.session.options import RequestOptions
 from txcql.session.responsehandler import DecoderCache, ResponseHandler
-from txcql.session.statements import PreparedStatement, is_ddl, is_select
+from txcql.session.statements import PreparedStatement, is_ddl, is_select, used_keyspace
 from txcql.settings import Settings
 from txcql.test.scriptednode import columns
 from txcql.wire.responses import Prepared
@@ -25,6 +25,20 @@ def prepared(**results: str) -> PreparedStatement:
 
 class KindTests(SynchronousTestCase):
     """What a statement does, by its first word."""
+
+    def test_use(self) -> None:
+        """The name as the server has it."""
+        for text, name in (
+            ("USE ks", "ks"),
+            ("use KS;", "ks"),
+            ('/* a */ USE -- b\n "My ""Own"""', 'My "Own'.join(("", '"'))),
+            ('USE"ks"', "ks"),
+            ("SELECT 1", None),
+            ("USER ks", None),
+            ("USE", None),
+            ("-- USE ks", None),
+        ):
+            self.assertEqual(used_keyspace(text), name, text)
 
     def test_select(self) -> None:
         """SELECT reads, whatever stands before it."""
@@ -87,7 +101,8 @@ class PreparedStatementTests(SynchronousTestCase):
     def test_bind(self) -> None:
         """By position or by name, not both."""
         statement = prepared()
-        self.assertEqual(statement(1, "x"), (statement, (1, "x")))
+        bound = statement(1, "x")
+        self.assertEqual((bound.statement, bound.values), (statement, (1, "x")))
         self.assertEqual(statement(v="x", k=1).values, {"k": 1, "v": "x"})
         self.assertEqual(statement().values, ())
         self.assertRaisesRegex(TypeError, "by position or by name, not both", statement, 1, v="x")
