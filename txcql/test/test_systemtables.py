@@ -36,7 +36,7 @@ class SystemTests(SynchronousTestCase):
             self.assertEqual(row["data_center"], datacenter)
             self.assertEqual((row["rpc_address"], row["rpc_port"]), (HOME, node.info.port))
             self.assertEqual(row["tokens"], set(node.info.tokens))
-            self.assertEqual(row["schema_version"], node.database.schema_version)
+            self.assertEqual(row["schema_version"], node.database.schema.version)
             self.assertEqual(row["cluster_name"], "txcql.testing")
             self.assertEqual(row["release_version"], "5.0.5")
             self.assertEqual(row["bootstrapped"], "COMPLETED")
@@ -75,7 +75,10 @@ class SystemSchemaTests(SynchronousTestCase):
     def test_keyspaces(self) -> None:
         """All of them."""
         rows = self.client.rows("SELECT keyspace_name FROM system_schema.keyspaces")
-        self.assertEqual({row[0] for row in rows}, {"ks", "system", "system_schema"})
+        self.assertEqual(
+            {row[0] for row in rows},
+            {"ks", "system", "system_auth", "system_distributed", "system_schema", "system_traces"},
+        )
 
     def test_tables(self) -> None:
         """Those of a keyspace, with the options that a new table has."""
@@ -86,7 +89,8 @@ class SystemSchemaTests(SynchronousTestCase):
         self.assertEqual(rows, [("t", {"compound"}, 864000, "BLOCKING")])
         where = "WHERE keyspace_name = 'system'"
         rows = self.client.rows(f"SELECT table_name FROM system_schema.tables {where}")
-        self.assertEqual(rows, [("local",), ("peers",), ("peers_v2",)])
+        self.assertEqual(len(rows), 23)
+        self.assertLessEqual({("local",), ("peers",), ("peers_v2",)}, set(rows))
 
     def test_columns(self) -> None:
         """Kinds, positions, orders, types."""

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import uuid
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from txcql.consistency import CONSISTENCY_NAMES
 from txcql.errors import ConfigurationError, InvalidRequest, Unavailable
 from txcql.testing.refusals import unsupported
 
-__all__ = ["NodeInfo", "check_consistency", "make_nodes", "replication_options"]
+__all__ = ["NodeInfo", "added_node", "check_consistency", "make_nodes", "replication_options"]
 
 _STRATEGIES = "org.apache.cassandra.locator."
 _FIXED_LEVELS = {"ANY": 1, "ONE": 1, "TWO": 2, "THREE": 3, "LOCAL_ONE": 1}
 _RING = 1 << 64
-_LOWEST_TOKEN = -(1 << 63)
+LOWEST_TOKEN = -(1 << 63)
 
 
 @dataclass(slots=True)
@@ -25,6 +26,7 @@ class NodeInfo:
 
     :ivar port: its native port, 0 until it listens.
     :ivar storage_port: the port between nodes; nothing listens there.
+    :ivar up: whether it is up.
     """
 
     host_id: uuid.UUID
@@ -34,6 +36,7 @@ class NodeInfo:
     address: str = "127.0.0.1"
     port: int = 0
     storage_port: int = 7000
+    up: bool = True
 
 
 def make_nodes(datacenters: Mapping[str, int]) -> list[NodeInfo]:
@@ -50,11 +53,30 @@ def make_nodes(datacenters: Mapping[str, int]) -> list[NodeInfo]:
             host_id=uuid.uuid5(uuid.NAMESPACE_OID, f"txcql.testing node {number}"),
             datacenter=name,
             rack="r1",
-            tokens=(str(_LOWEST_TOKEN + number * _RING // len(names)),),
+            tokens=(str(LOWEST_TOKEN + number * _RING // len(names)),),
             storage_port=7000 + number,
         )
         for number, name in enumerate(names)
     ]
+
+
+def added_node(nodes: Sequence[NodeInfo], datacenter: str) -> NodeInfo:
+    """A further node, in the middle of the widest part of the ring."""
+    tokens = sorted(int(token) for node in nodes for token in node.tokens)
+    following = [*tokens[1:], tokens[0] + _RING]
+    gaps = [(after - before, before) for before, after in zip(tokens, following, strict=True)]
+    width, before = max(gaps)
+    middle = before + width // 2
+    if middle >= -LOWEST_TOKEN:
+        middle -= _RING
+    number = max(node.storage_port for node in nodes) - 7000 + 1
+    return NodeInfo(
+        host_id=uuid.uuid5(uuid.NAMESPACE_OID, f"txcql.testing node {number}"),
+        datacenter=datacenter,
+        rack="r1",
+        tokens=(str(middle),),
+        storage_port=7000 + number,
+    )
 
 
 def replication_options(
@@ -106,12 +128,19 @@ def replication_options(
 
 
 def check_consistency(
-    replication: Mapping[str, str], level: int, nodes: Sequence[NodeInfo], local: str, write: bool
+    replication: Mapping[str, str],
+    level: int,
+    nodes: Sequence[NodeInfo],
+    local: str,
+    write: bool,
+    tokens: Callable[[], Sequence[int]] | None = None,
 ) -> None:
     """Refuse a consistency level that the replicas of a keyspace cannot meet.
 
     :param replication: see :func:`replication_options`.
     :param local: the datacenter of the coordinator.
+    :param tokens: gives the tokens of the partitions concerned; without it, all are. It is only asked
+        where nodes are down.
     :raises Unavailable: there are too few replicas.
     :raises InvalidRequest: the level is not for this kind of request.
     """
@@ -120,7 +149,15 @@ def check_consistency(
         raise InvalidRequest("You must use conditional updates for serializable writes")
     if name == "ANY" and not write:
         raise InvalidRequest("ANY ConsistencyLevel is only supported for writes")
-    factors, alive = _replicas(replication, nodes, local)
+    if replication["class"].endswith("LocalStrategy") or all(node.up for node in nodes):
+        _check(name, *_replicas(replication, nodes, local), local)
+        return
+    found = [int(token) for node in nodes for token in node.tokens] if tokens is None else tokens()
+    for token in found:
+        _check(name, *_living(replication, nodes, local, token), local)
+
+
+def _check(name: str, factors: Counter[str], alive: Counter[str], local: str) -> None:
     if name == "EACH_QUORUM":
         for datacenter, factor in factors.items():
             if alive[datacenter] < factor // 2 + 1:
@@ -131,8 +168,31 @@ def check_consistency(
     factor = factors[local] if is_local else factors.total()
     present = alive[local] if is_local else alive.total()
     required = factor if name == "ALL" else _FIXED_LEVELS.get(name, factor // 2 + 1)
-    if present < required:
+    # A hint is enough for ANY, and one can be kept as long as a coordinator is there.
+    if name != "ANY" and present < required:
         raise _unavailable(name, required, present, f"Cannot achieve consistency level {name}")
+
+
+def _living(
+    replication: Mapping[str, str], nodes: Sequence[NodeInfo], local: str, token: int
+) -> tuple[Counter[str], Counter[str]]:
+    """Replication factor and living replicas of a token, in each datacenter."""
+    factors, _ = _replicas(replication, nodes, local)
+    simple = replication["class"].endswith("SimpleStrategy")
+    ring = sorted((int(one), place) for place, node in enumerate(nodes) for one in node.tokens)
+    start = bisect_left(ring, (token, -1))
+    chosen: Counter[str] = Counter()
+    alive: Counter[str] = Counter()
+    seen: set[int] = set()
+    for _, place in (*ring[start:], *ring[:start]):
+        node = nodes[place]
+        home = local if simple else node.datacenter
+        if place in seen or chosen[home] >= factors[home]:
+            continue
+        seen.add(place)
+        chosen[home] += 1
+        alive[home] += node.up
+    return factors, alive
 
 
 def _unavailable(name: str, required: int, alive: int, sentence: str) -> Unavailable:

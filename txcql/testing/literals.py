@@ -1,88 +1,49 @@
-"""The constants and collections of a CQL text, as the bytes of a column's type."""
+"""The constants of a CQL text, as the bytes of a column's type."""
 
 from __future__ import annotations
 
 import ipaddress
 import math
+import re
 import uuid
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
 from txcql.errors import EncodeError, InvalidRequest
-from txcql.testing.cqlstatements import Constant, ListLiteral, MapLiteral, Marker, Null, SetLiteral, Term
+from txcql.testing.cqlstatements import Constant
 from txcql.testing.refusals import unsupported
-from txcql.wire.collectiontypes import ListType, MapType, SetType, VectorType, unwrap
+from txcql.wire.collectiontypes import unwrap
 from txcql.wire.cqltypes import CQLType
-from txcql.wire.values import Time, Timestamp
+from txcql.wire.values import Date, Duration, Time, Timestamp
 
-__all__ = ["literal_bytes"]
+__all__ = ["constant_bytes", "takes_constant", "timestamp_of"]
 
 
-def literal_bytes(term: Term, cqltype: CQLType, name: str) -> bytes | None:
-    """The encoded value of a literal.
+def constant_bytes(term: Constant, cqltype: CQLType, name: str) -> bytes:
+    """The encoded value of a constant.
 
     :param cqltype: the type of the column, or of whatever takes the value.
     :param name: its name, for the error.
-    :raises InvalidRequest: a literal that the type does not take.
+    :raises InvalidRequest: a constant that the type does not take.
     """
-    value = _value(term, cqltype, name)
-    try:
-        return cqltype.encode(value)
-    except EncodeError as error:
-        raise InvalidRequest(str(error)) from None
-
-
-def _value(term: Term, cqltype: CQLType, name: str) -> Any:
     kind = unwrap(cqltype)
-    if isinstance(term, Null):
-        return None
-    if isinstance(term, Marker):
-        raise unsupported("a bind marker inside a collection")
-    if isinstance(term, Constant):
-        return _constant(term, kind, name)
-    if isinstance(term, ListLiteral) and not isinstance(kind, (ListType, VectorType)):
-        raise InvalidRequest(f"Unexpected receiver type '{cqltype.name}'; only list and vector are expected")
-    if isinstance(term, ListLiteral):
-        return [
-            _element(item, kind.element, f"Invalid list literal for {name}: value") for item in term.items
-        ]
-    if isinstance(term, SetLiteral) and isinstance(kind, SetType):
-        return [_element(item, kind.element, f"Invalid set literal for {name}: value") for item in term.items]
-    if isinstance(term, MapLiteral) and isinstance(kind, MapType):
-        beginning = f"Invalid map literal for {name}:"
-        return [
-            (_element(key, kind.key, f"{beginning} key"), _element(value, kind.value, f"{beginning} value"))
-            for key, value in term.items
-        ]
-    if isinstance(term, SetLiteral) and isinstance(kind, MapType) and not term.items:
-        return []
-    word = "set" if isinstance(term, SetLiteral) else "map"
-    raise InvalidRequest(f"Invalid {word} literal for {name} of type {cqltype.name}")
-
-
-def _element(term: Term, cqltype: CQLType, beginning: str) -> Any:
-    """A constant inside a collection.
-
-    :param beginning: of the sentence that refuses it.
-    """
-    if isinstance(term, Null):
-        raise InvalidRequest("null is not supported inside collections")
-    if not isinstance(term, Constant):
-        return _value(term, cqltype, beginning)
-    kind = unwrap(cqltype)
-    if term.kind not in _READERS.get(kind.name, {}):
-        shown = f"'{term.text}'" if term.kind == "STRING" else term.text
-        raise InvalidRequest(f"{beginning} {shown} is not of type {cqltype.name}")
-    return _constant(term, kind, beginning)
-
-
-def _constant(term: Constant, kind: CQLType, name: str) -> Any:
     readers = _READERS.get(kind.name, {})
     if term.kind not in readers:
-        raise InvalidRequest(f'Invalid {term.kind} constant ({term.text}) for "{name}" of type {kind.name}')
-    return readers[term.kind](term.text)
+        raise InvalidRequest(
+            f'Invalid {term.kind} constant ({term.text}) for "{name}" of type {cqltype.name}'
+        )
+    try:
+        data: bytes = kind.encode(readers[term.kind](term.text))
+    except EncodeError as error:
+        raise InvalidRequest(str(error)) from None
+    return data
+
+
+def takes_constant(cqltype: CQLType, kind: str) -> bool:
+    """Whether a type takes constants of a kind."""
+    return kind in _READERS.get(unwrap(cqltype).name, {})
 
 
 def _whole(word: str, bits: int) -> Callable[[str], int]:
@@ -97,13 +58,16 @@ def _whole(word: str, bits: int) -> Callable[[str], int]:
 
 def _ascii(text: str) -> str:
     if not text.isascii():
-        raise InvalidRequest("String didn't validate.")
+        raise InvalidRequest(
+            "Invalid ASCII character in string literal: java.nio.charset.UnmappableCharacterException: "
+            "Input length = 1"
+        )
     return text
 
 
 def _float(text: str) -> float:
     value = float(text)
-    if math.isinf(value):
+    if math.isinf(value) and "inf" not in text.lower():
         raise unsupported(f"the number {text}")
     return value
 
@@ -115,11 +79,22 @@ def _inet(text: str) -> Any:
         raise InvalidRequest(f"Unable to make inet address from '{text}'") from None
 
 
-def _date(text: str) -> date:
+def _date(text: str) -> Any:
+    if re.fullmatch(r"-?[0-9]+", text):
+        return _days(text)
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise unsupported(f"the date '{text}'") from None
+        if re.match(r"-?[0-9]+-[0-9]", text):
+            raise unsupported(f"the date '{text}'") from None
+        raise InvalidRequest(f"Unable to coerce '{text}' to a formatted date (long)") from None
+
+
+def _days(text: str) -> Date:
+    number = int(text)
+    if not 0 <= number < 1 << 32:
+        raise unsupported(f"the date {text}")
+    return Date(number - (1 << 31))
 
 
 def _timeuuid(text: str) -> uuid.UUID:
@@ -135,11 +110,28 @@ def _hex(text: str) -> bytes:
     return bytes.fromhex(text[2:])
 
 
-def _refused(what: str) -> Callable[[str], Any]:
-    def read(text: str) -> Any:
-        raise unsupported(f"the {what} '{text}' as a constant")
+def timestamp_of(text: str) -> Timestamp:
+    """A timestamp as text, such as ``2024-02-29 12:34:56.789+0100``; UTC if it has no zone.
 
-    return read
+    :raises InvalidRequest: it is none.
+    """
+    if re.fullmatch(r"-?[0-9]+", text):
+        return _timestamp(text)
+    found = _TIMESTAMP.fullmatch(text.strip())
+    if found is None:
+        if re.match(r"[0-9]+-[0-9]", text):
+            raise unsupported(f"the timestamp '{text}'")
+        raise InvalidRequest(f"Unable to parse a date/time from '{text}'")
+    year, month, day, hour, minute, second, fraction, sign, hours, minutes = found.groups()
+    try:
+        moment = datetime(
+            int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0),
+            int((fraction or "").ljust(6, "0")), tzinfo=timezone.utc,
+        )  # fmt: skip
+    except ValueError:
+        raise unsupported(f"the timestamp '{text}'") from None
+    offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
+    return Timestamp.from_datetime(moment + offset if sign == "-" else moment - offset)
 
 
 def _timestamp(text: str) -> Timestamp:
@@ -147,9 +139,42 @@ def _timestamp(text: str) -> Timestamp:
 
 
 def _time(text: str) -> Time:
-    return Time(_LONG(text))
+    found = _TIME.fullmatch(text)
+    if re.fullmatch(r"[0-9]+", text):
+        return Time(_LONG(text))
+    hour, minute, second, fraction = found.groups() if found else ("99", "0", "0", None)
+    if int(hour) > 23 or int(minute) > 59 or int(second) > 59:
+        raise InvalidRequest(f"(TimeType) Unable to coerce '{text}' to a formatted time (long)")
+    seconds = int(hour) * 3600 + int(minute) * 60 + int(second)
+    return Time(seconds * 1_000_000_000 + int((fraction or "").ljust(9, "0")))
 
 
+def _duration(text: str) -> Duration:
+    found = _DURATION.fullmatch(text)
+    if found is None or not any(found.groups()[1:]):
+        raise InvalidRequest(f"Unable to convert '{text}' to a duration")
+    numbers = [int(part or 0) for part in found.groups()[1:]]
+    years, months, weeks, days, hours, minutes, seconds, millis, micros, nanos = numbers
+    rest = (
+        ((hours * 60 + minutes) * 60 + seconds) * 1_000_000_000 + millis * 1_000_000 + micros * 1_000 + nanos
+    )
+    sign = -1 if found[1] else 1
+    try:
+        return Duration(sign * (years * 12 + months), sign * (weeks * 7 + days), sign * rest)
+    except ValueError:
+        raise unsupported(f"the duration {text}") from None
+
+
+_TIMESTAMP = re.compile(
+    r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})(?:[ T]([0-9]{1,2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,3}))?)?)?"
+    r" ?(?:Z|UTC|GMT|([+-])([0-9]{2})(?::?([0-9]{2}))?)?"
+)
+_TIME = re.compile(r"([0-9]{1,2}):([0-9]{1,2}):([0-9]{1,2})(?:\.([0-9]{1,9}))?")
+_DURATION = re.compile(
+    r"(-)?(?:([0-9]+)y)?(?:([0-9]+)mo)?(?:([0-9]+)w)?(?:([0-9]+)d)?(?:([0-9]+)h)?(?:([0-9]+)m)?"
+    r"(?:([0-9]+)s)?(?:([0-9]+)ms)?(?:([0-9]+)(?:us|µs))?(?:([0-9]+)ns)?",
+    re.IGNORECASE,
+)
 _LONG = _whole("long", 64)
 _NUMBERS: dict[str, Callable[[str], Any]] = {"INTEGER": _float, "FLOAT": _float}
 
@@ -158,16 +183,18 @@ _READERS: dict[str, dict[str, Callable[[str], Any]]] = {
     "bigint": {"INTEGER": _LONG},
     "blob": {"HEX": _hex},
     "boolean": {"BOOLEAN": lambda text: text == "true"},
-    "date": {"STRING": _date, "INTEGER": _refused("date")},
+    "counter": {"INTEGER": _LONG},
+    "date": {"STRING": _date, "INTEGER": _days},
     "decimal": {"INTEGER": Decimal, "FLOAT": Decimal},
     "double": _NUMBERS,
     "float": _NUMBERS,
+    "duration": {"DURATION": _duration},
     "inet": {"STRING": _inet},
     "int": {"INTEGER": _whole("int", 32)},
     "smallint": {"INTEGER": _whole("short", 16)},
     "text": {"STRING": str},
-    "time": {"STRING": _refused("time"), "INTEGER": _time},
-    "timestamp": {"STRING": _refused("timestamp"), "INTEGER": _timestamp},
+    "time": {"STRING": _time, "INTEGER": _time},
+    "timestamp": {"STRING": timestamp_of, "INTEGER": _timestamp},
     "timeuuid": {"UUID": _timeuuid},
     "tinyint": {"INTEGER": _whole("byte", 8)},
     "uuid": {"UUID": uuid.UUID},

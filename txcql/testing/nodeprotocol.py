@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol as Interface
 
 from twisted.internet.defer import Deferred
@@ -21,10 +21,12 @@ from txcql.errors import (
     ServerProtocolError,
 )
 from txcql.testing.firstframes import FirstFrames
+from txcql.testing.performing import Performance, Reply
+from txcql.testing.reactions import Reaction
 from txcql.testing.refusals import unsupported
 from txcql.testing.requestrunner import RequestRunner, RunningNode
 from txcql.wire import constants, responsewriter
-from txcql.wire.events import SchemaChange
+from txcql.wire.events import SchemaChange, StatusChange, TopologyChange
 from txcql.wire.frames import Frame, FrameCodec, pack_header
 from txcql.wire.requestreader import (
     AuthResponse,
@@ -39,7 +41,10 @@ from txcql.wire.requestreader import (
     read_request,
 )
 
-__all__ = ["NodeProtocol", "ServingNode"]
+__all__ = ["Change", "NodeProtocol", "ServingNode"]
+
+Change = SchemaChange | StatusChange | TopologyChange
+"""What clients may be told of."""
 
 AUTHENTICATOR = "org.apache.cassandra.auth.PasswordAuthenticator"
 MAX_FRAME_SIZE = 16 * 1024 * 1024
@@ -68,12 +73,22 @@ class ServingNode(RunningNode, Interface):
     :ivar compressions: the compressions that it offers.
     :ivar credentials: user names and passwords; ``None`` if it asks for no login.
     :ivar connections: the connections that are open.
+    :ivar reading_paused: whether it takes no bytes.
     """
 
     versions: Sequence[int]
     compressions: Sequence[str]
     credentials: Mapping[str, str] | None
     connections: set[NodeProtocol]
+    reading_paused: bool
+
+    def received(
+        self, request: Request, opcode: int, stream: int, keyspace: str | None
+    ) -> list[Reaction] | None:
+        """Note a request; what to do with it, ``None`` for the usual."""
+
+    def call_later(self, seconds: float, function: Callable[[], None]) -> Any:
+        """Call a function later."""
 
     def supported(self) -> Mapping[str, Sequence[str]]:
         """What OPTIONS is answered with."""
@@ -106,9 +121,12 @@ class NodeProtocol(Protocol):
         self._logging_in = False
         self._pieces: list[bytes] = []
         self._size = 0
-        self._waiting_events: list[SchemaChange] = []
+        self._waiting_events: list[Change] = []
         self._working = False
         self._paused = False
+        self._stopped_reading = False
+        self._outbox: list[bytes] = []
+        self.held: list[Reply] = []
 
     def connectionMade(self) -> None:
         self._transport = self.transport
@@ -116,6 +134,8 @@ class NodeProtocol(Protocol):
         if ITCPTransport.providedBy(self._transport):
             self._transport.setTcpNoDelay(True)
         self._transport.registerProducer(self, True)
+        if self._node.reading_paused:
+            self.pause_reading()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._node.connections.discard(self)
@@ -132,7 +152,7 @@ class NodeProtocol(Protocol):
             return
         self._paused = False
         self._work()
-        if not self._paused:
+        if not self._paused and not self._stopped_reading:
             self._transport.resumeProducing()
 
     def stopProducing(self) -> None:
@@ -146,6 +166,25 @@ class NodeProtocol(Protocol):
             self._codec.receive(data)
             self._work()
 
+    def pause_reading(self) -> None:
+        """Take no more bytes, as a node that hangs."""
+        self._stopped_reading = True
+        self._transport.pauseProducing()
+
+    def resume_reading(self) -> None:
+        """Take bytes again."""
+        self._stopped_reading = False
+        if not self._paused:
+            self._transport.resumeProducing()
+
+    def forget_prepared(self) -> None:
+        """Forget the prepared statements of the node."""
+        self._node.prepared.clear()
+
+    def later(self, seconds: float, function: Callable[[], None]) -> Any:
+        """Call a function later, if the connection is still there."""
+        return self._node.call_later(seconds, lambda: function() if self in self._node.connections else None)
+
     def lose(self) -> None:
         """Close the connection, once what was written has gone."""
         self._transport.unregisterProducer()
@@ -156,7 +195,7 @@ class NodeProtocol(Protocol):
         self._transport.unregisterProducer()
         self._transport.abortConnection()
 
-    def send_event(self, change: SchemaChange) -> None:
+    def send_event(self, change: Change) -> None:
         """Tell of a change, behind the answers that are being made."""
         self._waiting_events.append(change)
         if not self._working:
@@ -233,23 +272,41 @@ class NodeProtocol(Protocol):
 
     def _answer(self, frame: Frame) -> None:
         try:
-            opcode, flags, body = self._response(frame)
-        except Exception as error:
-            if isinstance(error, ServerError):
-                told = error
-            else:
-                self.log.failure("a request could not be answered")
-                told = InternalServerError(f"{type(error).__name__}: {error}"[:1000])
-            opcode, flags, body = constants.ERROR, 0, responsewriter.error(told, self._version)
-        self._add(frame.stream, opcode, body, flags)
+            request = self._request(frame)
+        except ServerError as error:
+            self._put(self._error(frame.stream, error))
+            return
+        reactions = None
+        if not self._logging_in:
+            assert self._runner is not None
+            reactions = self._node.received(request, frame.opcode, frame.stream, self._runner.keyspace)
+        if reactions is None:
+            self._put(self._reply(frame, request))
+        else:
+            Performance(self, frame.stream, reactions, lambda: self._reply(frame, request)).go()
 
-    def _response(self, frame: Frame) -> tuple[int, int, bytes]:
+    def _reply(self, frame: Frame, request: Request) -> Reply:
+        try:
+            return Reply(frame.stream, *self._response(frame, request))
+        except ServerError as error:
+            return self._error(frame.stream, error)
+        except Exception as error:
+            self.log.failure("a request could not be answered")
+            told = InternalServerError(f"{type(error).__name__}: {error}"[:1000])
+            return self._error(frame.stream, told)
+
+    def _error(self, stream: int, error: ServerError) -> Reply:
+        return Reply(stream, constants.ERROR, 0, responsewriter.error(error, self.version))
+
+    def _request(self, frame: Frame) -> Request:
         size = constants.HEADER_SIZE + len(frame.body)
         if size > MAX_FRAME_SIZE:
             raise InvalidRequest(
                 f"Request is too big: length {size} exceeds maximum allowed length {MAX_FRAME_SIZE}."
             )
-        request = _read(frame, self._version)
+        return _read(frame, self.version)
+
+    def _response(self, frame: Frame, request: Request) -> tuple[int, int, bytes]:
         if self._logging_in:
             return constants.AUTH_SUCCESS, 0, self._log_in(request, frame.opcode)
         if isinstance(request, (Execute, Query, Prepare, BatchRequest)):
@@ -276,18 +333,54 @@ class NodeProtocol(Protocol):
         return responsewriter.token(None)
 
     @property
-    def _version(self) -> int:
+    def version(self) -> int:
+        """The protocol version that was agreed on."""
         assert self._codec is not None
-        return self._codec.version
+        return int(self._codec.version)
 
     def _break_off(self, error: ProtocolError) -> None:
         """The stream of bytes is broken: say so on the stream 0 and close."""
         address = self._transport.getPeer() if self.transport is not None else None
         text = f"{address} invalid, unrecoverable: {error}"
-        self._add(0, constants.ERROR, responsewriter.error(ServerProtocolError(text), self._version))
+        self._add(0, constants.ERROR, responsewriter.error(ServerProtocolError(text), self.version))
         self._paused = True
         self._flush()
         self.lose()
+
+    def send(self, *replies: Reply) -> None:
+        """Write answers that were not made in the usual course."""
+        for reply in replies:
+            self._put(reply)
+        if not self._working:
+            self._flush()
+
+    def _put(self, reply: Reply) -> None:
+        if reply.piece_size is None and not reply.damaged:
+            self._add(reply.stream, reply.opcode, reply.body, reply.flags)
+            return
+        self._flush()
+        self._add(reply.stream, reply.opcode, reply.body, reply.flags)
+        assert self._codec is not None
+        pieces, self._pieces, self._size = self._pieces, [], 0
+        data = self._codec.join(pieces)
+        if reply.damaged:
+            data = data[:-1] + bytes((data[-1] ^ 0xFF,))
+        size = reply.piece_size or len(data)
+        self._outbox += [data[at : at + size] for at in range(0, len(data), size)]
+        self._write_piece()
+
+    def _write_piece(self) -> None:
+        """Write the next of the pieces that must arrive one by one, and what has come behind them."""
+        if self._outbox:
+            self._transport.write(self._outbox.pop(0))
+        if self._outbox:
+            self.later(0, self._write_piece)
+
+    def _write(self, data: bytes) -> None:
+        if self._outbox:
+            self._outbox.append(data)
+        else:
+            self._transport.write(data)
 
     def _add(self, stream: int, opcode: int, body: bytes, flags: int = 0) -> None:
         assert self._codec is not None
@@ -304,12 +397,12 @@ class NodeProtocol(Protocol):
         if self._codec is None:
             return
         for change in self._waiting_events:
-            body = responsewriter.event(change, self._version)
+            body = responsewriter.event(change, self.version)
             self._add(constants.EVENT_STREAM, constants.EVENT, body)
         self._waiting_events.clear()
         if self._pieces:
             pieces, self._pieces, self._size = self._pieces, [], 0
-            self._transport.write(self._codec.join(pieces))
+            self._write(self._codec.join(pieces))
 
 
 def _read(frame: Frame, version: int | None = None) -> Request:

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 from txcql.testing.refusals import unsupported
-from txcql.wire.collectiontypes import ListType, SetType, cut_cells, unwrap
+from txcql.wire.collectiontypes import ListType, MapType, SetType, VectorType, cut_cells, unwrap
 from txcql.wire.cqltypes import CQLType
+from txcql.wire.fieldtypes import TupleType, UDTType
 from txcql.wire.scalars import DECIMAL
 
 __all__ = ["Descending", "SortKey", "sort_key"]
@@ -47,6 +48,12 @@ def sort_key(cqltype: CQLType) -> SortKey:
     kind = unwrap(cqltype)
     if isinstance(kind, (ListType, SetType)):
         return _elements(sort_key(kind.element))
+    if isinstance(kind, MapType):
+        return _pairs(sort_key(kind.key), sort_key(kind.value))
+    if isinstance(kind, (TupleType, UDTType)):
+        return _fields([sort_key(part) for part in kind.types])
+    if isinstance(kind, VectorType) and kind.element.bare and kind.element.size is not None:
+        return _vector(sort_key(kind.element), kind.element.size)
     found = _KEYS.get(kind.name)
     if found is None:
         raise unsupported(f"the order of {cqltype.name}")
@@ -63,6 +70,32 @@ def _elements(element: SortKey) -> SortKey:
         return tuple((0, 0) if cell is None else (1, element(cell)) for cell in cells)
 
     return key
+
+
+def _pairs(key: SortKey, value: SortKey) -> SortKey:
+    def order(data: bytes) -> Any:
+        if not data:
+            return ()
+        cells, _ = cut_cells(data, 4, 2 * int.from_bytes(data[:4], "big"))
+        pairs = zip(cells[::2], cells[1::2], strict=True)
+        return tuple((key(one or b""), value(other or b"")) for one, other in pairs)
+
+    return order
+
+
+def _fields(parts: list[SortKey]) -> SortKey:
+    """Field by field; a missing one is null, and null comes first."""
+
+    def order(data: bytes) -> Any:
+        cells, _ = cut_cells(data, 0, len(parts), short=True)
+        keys = [(0, 0) if cell is None else (1, part(cell)) for cell, part in zip(cells, parts, strict=False)]
+        return (*keys, *[(0, 0)] * (len(parts) - len(keys)))
+
+    return order
+
+
+def _vector(element: SortKey, size: int) -> SortKey:
+    return lambda data: tuple(element(data[at : at + size]) for at in range(0, len(data), size))
 
 
 def _bytes(data: bytes) -> bytes:
@@ -114,7 +147,7 @@ def _timeuuid(data: bytes) -> Any:
 
 _KEYS: dict[str, SortKey] = {
     **dict.fromkeys(("ascii", "blob", "date", "inet", "text", "time"), _bytes),
-    **dict.fromkeys(("bigint", "int", "smallint", "timestamp", "tinyint", "varint"), _integer),
+    **dict.fromkeys(("bigint", "counter", "int", "smallint", "timestamp", "tinyint", "varint"), _integer),
     "boolean": _boolean,
     "decimal": _decimal,
     "double": _floating(struct.Struct(">d")),

@@ -21,11 +21,13 @@ class PagingState(NamedTuple):
     :ivar key: its serialized partition key.
     :ivar clustering: its encoded clustering columns.
     :ivar remaining: how many rows the LIMIT leaves, -1 without one.
+    :ivar in_partition: how many rows of its partition have been given.
     """
 
     key: bytes
     clustering: tuple[bytes, ...]
     remaining: int
+    in_partition: int = 0
 
 
 def write_paging_state(state: PagingState, version: int) -> bytes:
@@ -34,6 +36,7 @@ def write_paging_state(state: PagingState, version: int) -> bytes:
         (
             _magic(version),
             INT.pack(state.remaining),
+            INT.pack(state.in_partition),
             write_bytes(state.key),
             SHORT.pack(len(state.clustering)),
             *(write_bytes(part) for part in state.clustering),
@@ -51,9 +54,10 @@ def read_paging_state(data: bytes, version: int) -> PagingState:
     if not body.startswith(_magic(version)) or zlib.crc32(body).to_bytes(4, "big") != checksum:
         raise ServerProtocolError("Invalid value for the paging state")
     reader = Reader(body, 1)
-    remaining = reader.int()
+    remaining, in_partition = reader.int(), reader.int()
     key = reader.bytes() or b""
-    return PagingState(key, tuple(reader.bytes() or b"" for _ in range(reader.short())), remaining)
+    clustering = tuple(reader.bytes() or b"" for _ in range(reader.short()))
+    return PagingState(key, clustering, remaining, in_partition)
 
 
 def _magic(version: int) -> bytes:

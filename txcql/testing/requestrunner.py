@@ -6,18 +6,14 @@ import hashlib
 from collections.abc import Sequence
 from typing import Protocol
 
-from txcql.errors import InvalidRequest, Unprepared
+from txcql.errors import CQLSyntaxError, InvalidRequest, Unprepared
+from txcql.testing.batchplans import check_batch, run_batch
 from txcql.testing.database import Database
+from txcql.testing.execution import Coordinator, Execution
+from txcql.testing.reactions import Rows, Void, columns_of
 from txcql.testing.refusals import unsupported
-from txcql.testing.statementplans import (
-    Answer,
-    Coordinator,
-    Plan,
-    RowsAnswer,
-    SchemaAnswer,
-    SetKeyspaceAnswer,
-    WritePlan,
-)
+from txcql.testing.statementplans import Answer, Plan, RowsAnswer, SchemaAnswer, SetKeyspaceAnswer
+from txcql.testing.writeplans import WritePlan
 from txcql.wire import responsewriter
 from txcql.wire.events import SchemaChange
 from txcql.wire.metadata import Column
@@ -43,11 +39,13 @@ __all__ = ["PreparedPlan", "RequestRunner", "RunningNode"]
 class PreparedPlan:
     """A prepared statement of a node.
 
+    :ivar text: as it was prepared.
     :ivar metadata_id: the id of its result metadata.
     """
 
-    def __init__(self, statement_id: bytes, plan: Plan) -> None:
+    def __init__(self, statement_id: bytes, plan: Plan, text: str) -> None:
         self.statement_id = statement_id
+        self.text = text
         self.plan = plan
         self.metadata_id = _metadata_id(plan.columns)
         self._specs: dict[int, ColumnSpecs] = {}
@@ -84,8 +82,23 @@ class RunningNode(Coordinator, Protocol):
     database: Database
     prepared: dict[bytes, PreparedPlan]
 
+    def primed(self, text: str, keyspace: str | None) -> Rows | Void | None:
+        """The primed answer of a statement that is prepared."""
+
     def schema_changed(self, changes: Sequence[SchemaChange]) -> None:
         """Tell those who have asked for events."""
+
+
+class PrimedPlan(Plan):
+    """A statement that the fake cannot read, and has an answer for."""
+
+    def __init__(self, primed: Rows | Void) -> None:
+        self.parameters = columns_of(primed.parameters, "primed", "primed")
+        if isinstance(primed, Rows):
+            self.columns = primed.wire_columns()
+
+    def run(self, execution: Execution) -> Answer:
+        raise unsupported("this statement, for which no primed answer is left,")
 
 
 class RequestRunner:
@@ -113,7 +126,7 @@ class RequestRunner:
         if isinstance(request, Prepare):
             return 0, self._prepare(request)
         assert isinstance(request, BatchRequest)
-        return 0, self._batch(request)
+        return self._batch(request)
 
     def _query(self, request: Query) -> tuple[int, bytes]:
         """QUERY."""
@@ -121,9 +134,9 @@ class RequestRunner:
         values = self._values(plan, request.values)
         if len(values) != len(plan.parameters):
             raise InvalidRequest("Invalid amount of bind variables")
-        answer = plan.run(values, request.options, self._node, self._version)
+        answer = plan.run(Execution(values, request.options, self._node, self._version))
         if isinstance(answer, RowsAnswer):
-            specs = responsewriter.column_specs(plan.columns, self._version)
+            specs = responsewriter.column_specs(answer.columns or plan.columns, self._version)
             skip = request.options.skip_metadata
             return self._rows(answer, responsewriter.rows_header(specs, skip, answer.paging_state))
         return 0, self._result(answer)
@@ -132,10 +145,19 @@ class RequestRunner:
         """PREPARE: the id depends on the text, and on the keyspace where the text leaves it open."""
         keyspace = request.keyspace or self.keyspace
         database = self._node.database
-        plan = database.plan(request.text, keyspace)
-        hashed = request.text if database.is_qualified(request.text) else (keyspace or "") + request.text
+        qualified = False
+        plan: Plan
+        try:
+            plan = database.plan(request.text, keyspace)
+            qualified = database.is_qualified(request.text)
+        except (CQLSyntaxError, InvalidRequest):
+            primed = self._node.primed(request.text, keyspace)
+            if primed is None:
+                raise
+            plan = PrimedPlan(primed)
+        hashed = request.text if qualified else (keyspace or "") + request.text
         statement_id = hashlib.md5(hashed.encode(), usedforsecurity=False).digest()
-        prepared = PreparedPlan(statement_id, plan)
+        prepared = PreparedPlan(statement_id, plan, request.text)
         self._node.prepared[statement_id] = prepared
         return responsewriter.prepared(prepared.message(), self._version)
 
@@ -145,9 +167,13 @@ class RequestRunner:
         plan = prepared.plan
         values = self._values(plan, request.values)
         _check_count(plan, values)
-        answer = plan.run(values, request.options, self._node, self._version)
+        answer = plan.run(Execution(values, request.options, self._node, self._version))
         if not isinstance(answer, RowsAnswer):
             return 0, self._result(answer)
+        if answer.columns is not None:
+            # The columns of a conditional statement's answer depend on what was found.
+            specs = responsewriter.column_specs(answer.columns, self._version)
+            return self._rows(answer, responsewriter.rows_header(specs))
         changed = None
         if self._version >= 5 and request.result_metadata_id != prepared.metadata_id:
             changed = prepared.metadata_id
@@ -156,22 +182,24 @@ class RequestRunner:
         )
         return self._rows(answer, header)
 
-    def _batch(self, request: BatchRequest) -> bytes:
+    def _batch(self, request: BatchRequest) -> tuple[int, bytes]:
         """BATCH: nothing is written unless all of its statements are right."""
-        if request.kind == "counter":
-            raise unsupported("a counter batch")
         options = request.options
-        writes = []
+        first = Execution((), options, self._node, self._version)
+        statements = []
         for item in request.items:
             plan = self._batch_plan(item, options)
             values = self._values(plan, item.values)
             _check_count(plan, values, "There")
-            self._node.check_consistency(plan.keyspace, options.consistency, True)
-            writes.append(plan.bind(values))
-        timestamp = self._node.timestamp() if options.timestamp is None else options.timestamp
-        for write in writes:
-            write(timestamp)
-        return responsewriter.VOID
+            if options.timestamp is not None and plan.has_timestamp:
+                raise InvalidRequest("Timestamp must be set either on BATCH or individual statements")
+            statements.append((plan, first.with_values(values)))
+        check_batch(request.kind, [plan for plan, _ in statements])
+        answer = run_batch(statements) if statements else None
+        if not isinstance(answer, RowsAnswer):
+            return 0, self._result(answer)
+        specs = responsewriter.column_specs(answer.columns or (), self._version)
+        return self._rows(answer, responsewriter.rows_header(specs))
 
     def _batch_plan(self, item: BatchEntry, options: QueryOptions) -> WritePlan:
         if isinstance(item.statement, bytes):

@@ -9,16 +9,22 @@ from __future__ import annotations
 import ipaddress
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache, partial
 from typing import Any, Protocol
 
 from txcql.testing import cqlstatements as cql
 from txcql.testing.cqlparser import parse
-from txcql.testing.database import Database, make_table
+from txcql.testing.database import Database
+from txcql.testing.expressions import type_text
 from txcql.testing.faketopology import NodeInfo
+from txcql.testing.keyspaces import Keyspace
+from txcql.testing.operations import Stamp, write_value
+from txcql.testing.refusals import unsupported
 from txcql.testing.storedtables import StoredTable
-from txcql.testing.tabledefinitions import ColumnDefinition, TableDefinition
-from txcql.wire.collectiontypes import unwrap
-from txcql.wire.fieldtypes import TupleType
+from txcql.testing.systemcatalog import SYSTEM_REPLICATIONS, system_tables
+from txcql.testing.tabledefinitions import ColumnDefinition, KeyspaceDefinition, TableDefinition
+from txcql.testing.tablemaker import make_table
+from txcql.wire.values import Timestamp
 
 __all__ = ["RELEASE_VERSION", "SystemNode", "add_system_keyspaces"]
 
@@ -40,6 +46,9 @@ class SystemNode(Protocol):
     cluster_name: str
     database: Database
 
+    def seconds(self) -> float:
+        """The time, in seconds since 1970."""
+
 
 class SystemTable(StoredTable):
     """A table whose rows are made when it is read.
@@ -52,7 +61,10 @@ class SystemTable(StoredTable):
         self._rows_of = rows
 
     def current(self, node: SystemNode) -> StoredTable:
-        """The table as a node sees it now."""
+        """The table as a node sees it now.
+
+        :raises InvalidRequest: the fake does not know what a real node has there.
+        """
         table = StoredTable(self.definition)
         for row in self._rows_of(node):
             _insert(table, row)
@@ -60,19 +72,44 @@ class SystemTable(StoredTable):
 
 
 def add_system_keyspaces(database: Database) -> None:
-    """Give a database its ``system`` and ``system_schema``."""
-    for keyspace, tables in (("system", _SYSTEM), ("system_schema", _SCHEMA)):
-        database.add_system_keyspace(
-            keyspace, [_system_table(keyspace, name, text) for name, text in tables.items()]
-        )
+    """Give a database the keyspaces of the server's own."""
+    for name, replication in SYSTEM_REPLICATIONS.items():
+        keyspace = Keyspace(KeyspaceDefinition(name, replication), system=True)
+        database.keyspaces[name] = keyspace.made_by(partial(_tables_of, name))
 
 
-def _system_table(keyspace: str, name: str, columns: str) -> SystemTable:
-    statement = parse(f"CREATE TABLE {name} ({columns})").statement
-    assert isinstance(statement, cql.CreateTable)
-    definition = make_table(statement, keyspace)
-    definition.id = uuid.uuid3(uuid.NAMESPACE_OID, f"{keyspace}.{name}")
-    return SystemTable(definition, _ROWS.get((keyspace, name), _no_rows))
+def _tables_of(keyspace: str) -> dict[str, StoredTable]:
+    return {
+        definition.name: SystemTable(definition, _rows_of(keyspace, definition.name))
+        for definition in _definitions_of(keyspace)
+    }
+
+
+@cache
+def _definitions_of(keyspace: str) -> list[TableDefinition]:
+    """Made once: they are the same in all clusters, and nothing changes them."""
+    found = []
+    for _, identity, text in system_tables(keyspace):
+        statement = parse(text).statement
+        assert isinstance(statement, cql.CreateTable)
+        definition = make_table(statement, keyspace)
+        if identity != "-":
+            definition.id = uuid.UUID(identity)
+        found.append(definition)
+    return found
+
+
+def _rows_of(keyspace: str, table: str) -> Callable[[SystemNode], Iterator[_Row]]:
+    found = _ROWS.get((keyspace, table))
+    if found is not None:
+        return found
+    if keyspace == "system_schema" or table in _EMPTY:
+        return _no_rows
+
+    def refuse(node: SystemNode) -> Iterator[_Row]:
+        raise unsupported(f"reading {keyspace}.{table}")
+
+    return refuse
 
 
 def _insert(table: StoredTable, row: _Row) -> None:
@@ -81,13 +118,15 @@ def _insert(table: StoredTable, row: _Row) -> None:
     def encoded(columns: tuple[ColumnDefinition, ...]) -> list[bytes]:
         return [column.type.encode(row[column.name]) or b"" for column in columns]
 
-    cells = []
-    for column in definition.columns.values():
-        data = column.type.encode(row.get(column.name)) if column.position < 0 else None
-        if data is not None:
-            cells.append((definition.places[column.name], column.check(data)))
     components = encoded(definition.partition_key)
-    table.insert(table.partition_key(components), components, encoded(definition.clustering), cells, 0)
+    made = table.row(table.partition_key(components), components, encoded(definition.clustering))
+    stamp = Stamp(0)
+    made.insert(*stamp)
+    for column in definition.columns.values():
+        value = row.get(column.name)
+        data = None if column.is_key or value is None else column.type.encode(value)
+        if data is not None:
+            write_value(column, column.check(data), made, stamp)
 
 
 def _no_rows(node: SystemNode) -> Iterator[_Row]:
@@ -121,7 +160,7 @@ def _common(node: SystemNode, info: NodeInfo) -> dict[str, Any]:
         "host_id": info.host_id,
         "rack": info.rack,
         "release_version": RELEASE_VERSION,
-        "schema_version": node.database.schema_version,
+        "schema_version": node.database.schema.version,
         "tokens": list(info.tokens),
     }
 
@@ -147,6 +186,8 @@ def _peers_v2(node: SystemNode) -> Iterator[_Row]:
 def _keyspaces(node: SystemNode) -> Iterator[_Row]:
     for name, keyspace in node.database.keyspaces.items():
         definition = keyspace.definition
+        if name in VIRTUAL:
+            continue
         yield {
             "keyspace_name": name,
             "durable_writes": definition.durable_writes,
@@ -154,24 +195,29 @@ def _keyspaces(node: SystemNode) -> Iterator[_Row]:
         }
 
 
-def _definitions(node: SystemNode) -> Iterator[TableDefinition]:
-    for keyspace in node.database.keyspaces.values():
-        for table in keyspace.tables.values():
-            yield table.definition
+def _definitions(node: SystemNode, virtual: bool = False) -> Iterator[TableDefinition]:
+    for name, keyspace in node.database.keyspaces.items():
+        if (name in VIRTUAL) == virtual:
+            for table in keyspace.tables.values():
+                yield table.definition
 
 
 def _tables(node: SystemNode) -> Iterator[_Row]:
     for definition in _definitions(node):
+        shown = {name: value for name, value in definition.options.items() if name not in _HIDDEN}
         yield {
-            **_TABLE_OPTIONS,
+            "dclocal_read_repair_chance": 0.0,
+            "read_repair_chance": 0.0,
+            **shown,
+            "flags": ["compound", "counter"] if definition.is_counter else ["compound"],
             "keyspace_name": definition.keyspace,
             "table_name": definition.name,
             "id": definition.id,
         }
 
 
-def _columns(node: SystemNode) -> Iterator[_Row]:
-    for definition in _definitions(node):
+def _columns(node: SystemNode, virtual: bool = False) -> Iterator[_Row]:
+    for definition in _definitions(node, virtual):
         for column in definition.columns.values():
             order = "none"
             if column.kind == "clustering":
@@ -184,119 +230,92 @@ def _columns(node: SystemNode) -> Iterator[_Row]:
                 "column_name_bytes": column.name.encode(),
                 "kind": column.kind,
                 "position": column.position,
-                "type": _type_text(column),
+                "type": type_text(column.declared),
             }
 
 
-def _type_text(column: ColumnDefinition) -> str:
-    """The type as the server shows it: tuples are frozen, whether it was written or not."""
-    name = column.type.name
-    if isinstance(unwrap(column.type), TupleType) and not name.startswith("frozen<"):
-        return f"frozen<{name}>"
-    return name
+def _dropped_columns(node: SystemNode) -> Iterator[_Row]:
+    for definition in _definitions(node):
+        for name, (kind, text) in definition.dropped.items():
+            yield {
+                "keyspace_name": definition.keyspace,
+                "table_name": definition.name,
+                "column_name": name,
+                "dropped_time": Timestamp(int(node.seconds() * 1000)),
+                "kind": kind,
+                "type": text,
+            }
 
 
-_TABLE_OPTIONS: _Row = {
-    "additional_write_policy": "99p",
-    "bloom_filter_fp_chance": 0.01,
-    "caching": {"keys": "ALL", "rows_per_partition": "NONE"},
-    "comment": "",
-    "compaction": {
-        "class": "org.apache.cassandra.db.compaction.SizeTieredCompactionStrategy",
-        "max_threshold": "32",
-        "min_threshold": "4",
-    },
-    "compression": {
-        "chunk_length_in_kb": "16",
-        "class": "org.apache.cassandra.io.compress.LZ4Compressor",
-    },
-    "crc_check_chance": 1.0,
-    "dclocal_read_repair_chance": 0.0,
-    "default_time_to_live": 0,
-    "extensions": {},
-    "flags": ["compound"],
-    "gc_grace_seconds": 864000,
-    "max_index_interval": 2048,
-    "memtable_flush_period_in_ms": 0,
-    "min_index_interval": 128,
-    "read_repair": "BLOCKING",
-    "read_repair_chance": 0.0,
-    "speculative_retry": "99p",
-}
+def _types(node: SystemNode) -> Iterator[_Row]:
+    for name, keyspace in node.database.keyspaces.items():
+        for kind in keyspace.types.values():
+            yield {
+                "keyspace_name": name,
+                "type_name": kind.type_name,
+                "field_names": list(kind.field_names),
+                "field_types": [type_text(part) for part in kind.types],
+            }
+
+
+def _indexes(node: SystemNode) -> Iterator[_Row]:
+    for definition in _definitions(node):
+        for index in definition.indexes.values():
+            yield {
+                "keyspace_name": definition.keyspace,
+                "table_name": definition.name,
+                "index_name": index.name,
+                "kind": "COMPOSITES",
+                "options": {"target": index.target},
+            }
+
+
+def _virtual_keyspaces(node: SystemNode) -> Iterator[_Row]:
+    for name in VIRTUAL:
+        yield {"keyspace_name": name}
+
+
+def _virtual_tables(node: SystemNode) -> Iterator[_Row]:
+    for definition in _definitions(node, virtual=True):
+        yield {
+            "keyspace_name": definition.keyspace,
+            "table_name": definition.name,
+            "comment": definition.options["comment"],
+        }
+
+
+def _virtual_columns(node: SystemNode) -> Iterator[_Row]:
+    return _columns(node, virtual=True)
+
+
+VIRTUAL = ("system_virtual_schema",)
+"""The keyspaces of virtual tables."""
+
+_HIDDEN = ("allow_auto_snapshot", "cdc", "incremental_backups", "memtable")
+"""Options that have no value in ``system_schema.tables`` unless the node is configured for them."""
+
+_EMPTY = frozenset(
+    (
+        "IndexInfo", "available_ranges", "available_ranges_v2", "batches", "built_views", "peer_events",
+        "peer_events_v2", "paxos", "repairs", "sessions", "events", "transferred_ranges",
+        "transferred_ranges_v2",
+        "view_builds_in_progress", "parent_repair_history", "repair_history", "partition_denylist",
+        "view_build_status",
+    )
+)  # fmt: skip
+"""What is empty in a cluster that uses none of what these tables list; the rest cannot be read."""
 
 _ROWS: dict[tuple[str, str], Callable[[SystemNode], Iterator[_Row]]] = {
     ("system", "local"): _local,
     ("system", "peers"): _peers,
     ("system", "peers_v2"): _peers_v2,
     ("system_schema", "columns"): _columns,
+    ("system_schema", "dropped_columns"): _dropped_columns,
+    ("system_schema", "indexes"): _indexes,
     ("system_schema", "keyspaces"): _keyspaces,
     ("system_schema", "tables"): _tables,
+    ("system_schema", "types"): _types,
+    ("system_virtual_schema", "columns"): _virtual_columns,
+    ("system_virtual_schema", "keyspaces"): _virtual_keyspaces,
+    ("system_virtual_schema", "tables"): _virtual_tables,
 }
-"""What has rows; all other tables are empty, as they are in a cluster that uses none of what they list."""
-
-_SYSTEM = {
-    "local": """
-        key text PRIMARY KEY, bootstrapped text, broadcast_address inet, broadcast_port int,
-        cluster_name text, cql_version text, data_center text, gossip_generation int, host_id uuid,
-        listen_address inet, listen_port int, native_protocol_version text, partitioner text, rack text,
-        release_version text, rpc_address inet, rpc_port int, schema_version uuid, tokens set<text>,
-        truncated_at map<uuid, blob>""",
-    "peers": """
-        peer inet PRIMARY KEY, data_center text, host_id uuid, preferred_ip inet, rack text,
-        release_version text, rpc_address inet, schema_version uuid, tokens set<text>""",
-    "peers_v2": """
-        peer inet, peer_port int, data_center text, host_id uuid, native_address inet, native_port int,
-        preferred_ip inet, preferred_port int, rack text, release_version text, schema_version uuid,
-        tokens set<text>, PRIMARY KEY ((peer), peer_port)""",
-}
-
-_TABLE_COLUMNS = """
-        allow_auto_snapshot boolean, bloom_filter_fp_chance double, caching frozen<map<text, text>>,
-        comment text, compaction frozen<map<text, text>>, compression frozen<map<text, text>>,
-        memtable text, crc_check_chance double, dclocal_read_repair_chance double,
-        default_time_to_live int, extensions frozen<map<text, blob>>, gc_grace_seconds int,
-        incremental_backups boolean, id uuid, max_index_interval int, memtable_flush_period_in_ms int,
-        min_index_interval int, read_repair_chance double, speculative_retry text,
-        additional_write_policy text, cdc boolean, read_repair text"""
-
-_SCHEMA = {
-    "keyspaces": """
-        keyspace_name text PRIMARY KEY, durable_writes boolean, replication frozen<map<text, text>>""",
-    "tables": f"""
-        keyspace_name text, table_name text, {_TABLE_COLUMNS}, flags frozen<set<text>>,
-        PRIMARY KEY ((keyspace_name), table_name)""",
-    "columns": """
-        keyspace_name text, table_name text, column_name text, clustering_order text,
-        column_name_bytes blob, kind text, position int, type text,
-        PRIMARY KEY ((keyspace_name), table_name, column_name)""",
-    "column_masks": """
-        keyspace_name text, table_name text, column_name text, function_keyspace text,
-        function_name text, function_argument_types frozen<list<text>>,
-        function_argument_values frozen<list<text>>, function_argument_nulls frozen<list<boolean>>,
-        PRIMARY KEY ((keyspace_name), table_name, column_name)""",
-    "dropped_columns": """
-        keyspace_name text, table_name text, column_name text, dropped_time timestamp, kind text,
-        type text, PRIMARY KEY ((keyspace_name), table_name, column_name)""",
-    "triggers": """
-        keyspace_name text, table_name text, trigger_name text, options frozen<map<text, text>>,
-        PRIMARY KEY ((keyspace_name), table_name, trigger_name)""",
-    "views": f"""
-        keyspace_name text, view_name text, base_table_id uuid, base_table_name text,
-        where_clause text, include_all_columns boolean, {_TABLE_COLUMNS},
-        PRIMARY KEY ((keyspace_name), view_name)""",
-    "types": """
-        keyspace_name text, type_name text, field_names frozen<list<text>>,
-        field_types frozen<list<text>>, PRIMARY KEY ((keyspace_name), type_name)""",
-    "functions": """
-        keyspace_name text, function_name text, argument_types frozen<list<text>>,
-        argument_names frozen<list<text>>, body text, language text, return_type text,
-        called_on_null_input boolean, PRIMARY KEY ((keyspace_name), function_name, argument_types)""",
-    "aggregates": """
-        keyspace_name text, aggregate_name text, argument_types frozen<list<text>>, final_func text,
-        initcond text, return_type text, state_func text, state_type text,
-        PRIMARY KEY ((keyspace_name), aggregate_name, argument_types)""",
-    "indexes": """
-        keyspace_name text, table_name text, index_name text, kind text,
-        options frozen<map<text, text>>, PRIMARY KEY ((keyspace_name), table_name, index_name)""",
-}
-"""The columns of each table, from Cassandra 5.0.5."""

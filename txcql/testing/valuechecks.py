@@ -12,9 +12,18 @@ from operator import itemgetter
 from txcql.errors import DecodeError, InternalServerError, InvalidRequest
 from txcql.testing.ordering import SortKey, sort_key
 from txcql.testing.refusals import unsupported
-from txcql.wire.collectiontypes import FrozenType, ListType, MapType, SetType, VectorType, cut_cells, unwrap
+from txcql.wire.collectiontypes import (
+    FrozenType,
+    ListType,
+    MapType,
+    ReversedType,
+    SetType,
+    VectorType,
+    cut_cells,
+    unwrap,
+)
 from txcql.wire.cqltypes import CQLType
-from txcql.wire.fieldtypes import TupleType
+from txcql.wire.fieldtypes import TupleType, UDTType
 from txcql.wire.primitives import INT, write_bytes
 
 __all__ = ["Check", "value_check"]
@@ -29,19 +38,33 @@ def value_check(cqltype: CQLType) -> Check:
     :raises InvalidRequest: a type that the fake does not know to check.
     """
     kind = unwrap(cqltype)
-    fixed = _FIXED.get(kind.name)
-    if fixed is not None:
-        return _fixed_check(*fixed)
     if isinstance(kind, (ListType, SetType, MapType)):
-        return _collection_check(kind, isinstance(cqltype, FrozenType))
-    if isinstance(kind, TupleType):
-        for part in kind.types:
-            _scalar_check(part)
-        return _decoded_check(kind)
+        # What rows are ordered by is frozen.
+        return _collection_check(kind, isinstance(cqltype, (FrozenType, ReversedType)))
+    if isinstance(kind, (TupleType, UDTType)):
+        return _fields_check(kind, [value_check(_frozen(part)) for part in kind.types])
     if isinstance(kind, VectorType):
-        _scalar_check(kind.element)
+        value_check(kind.element)
         return _decoded_check(kind, may_be_empty=False)
     return _scalar_check(kind)
+
+
+def _frozen(cqltype: CQLType) -> CQLType:
+    """What lies inside another value is one value."""
+    return cqltype if isinstance(cqltype, FrozenType) else FrozenType(cqltype)
+
+
+def _fields_check(kind: TupleType | UDTType, checks: list[Check]) -> Check:
+    def check(data: bytes) -> bytes:
+        try:
+            kind.decode(data)
+            cells, _ = cut_cells(data, 0, len(checks), short=True)
+        except DecodeError as error:
+            raise InvalidRequest(str(error)) from None
+        checked = [None if cell is None else one(cell) for cell, one in zip(cells, checks, strict=False)]
+        return b"".join(map(write_bytes, checked))
+
+    return check
 
 
 def _scalar_check(cqltype: CQLType) -> Check:
@@ -95,11 +118,11 @@ def _decoded_check(kind: CQLType, sentence: str | None = None, may_be_empty: boo
 
 def _collection_check(kind: ListType | SetType | MapType, frozen: bool) -> Check:
     if isinstance(kind, ListType):
-        word, checks, order = "list", [_scalar_check(kind.element)], None
+        word, checks, order = "list", [value_check(_frozen(kind.element))], None
     elif isinstance(kind, SetType):
-        word, checks, order = "set", [_scalar_check(kind.element)], sort_key(kind.element)
+        word, checks, order = "set", [value_check(_frozen(kind.element))], sort_key(kind.element)
     else:
-        word, checks = "map", [_scalar_check(kind.key), _scalar_check(kind.value)]
+        word, checks = "map", [value_check(_frozen(kind.key)), value_check(_frozen(kind.value))]
         order = sort_key(kind.key)
 
     def check(data: bytes) -> bytes | None:
@@ -152,6 +175,7 @@ _NULL_POINTER = (
 )
 
 _FIXED = {
+    "counter": (8, True, "Expected 8 or 0 byte long (%d)"),
     "bigint": (8, True, "Expected 8 or 0 byte long (%d)"),
     "boolean": (1, True, "Expected 1 or 0 byte value (%d)"),
     "date": (4, False, "Expected 4 byte long for date (%d)"),

@@ -1,0 +1,1 @@
+"""One suite of statements for real Cassandra and for its fake: what both answer, compared."""
