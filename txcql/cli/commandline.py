@@ -1,29 +1,38 @@
-"""The arguments of ``python -m txcql``, and what they set going."""
+"""``python -m txcql``: which commands there are, and how one is set going."""
 
 from __future__ import annotations
 
 import argparse
-import re
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from txcql._version import __version__
-from txcql.cli.demo import DemoFailed, DemoOptions, run_demo
+from txcql.cli import demo, describe, doctor, fake, load, monitor, ping, query, top, unload
+from txcql.cli.command import CommandFailed
 from txcql.errors import CQLError
 
-__all__ = ["main", "parse_arguments"]
-
-MOST_CONCURRENT = 800
-"""More requests than these would wait in the driver's queue, and tell nothing of the server."""
+__all__ = ["COMMANDS", "main", "parse_arguments"]
 
 INTERRUPTED = 130
 
-_KEYSPACE = re.compile(r"[a-z][a-z0-9_]{0,47}", re.ASCII)
+COMMANDS = (
+    ping.COMMAND,
+    query.COMMAND,
+    describe.COMMAND,
+    doctor.COMMAND,
+    load.COMMAND,
+    unload.COMMAND,
+    monitor.COMMAND,
+    top.COMMAND,
+    demo.COMMAND,
+    fake.COMMAND,
+)
+"""Every command, in the order of the help."""
 
 
-def parse_arguments(arguments: Sequence[str] | None = None) -> DemoOptions:
-    """What the arguments ask for.
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """What the arguments ask for; ``command`` is the :class:`~txcql.cli.command.Command`.
 
     :param arguments: those of the process if not given.
     :raises SystemExit: they are wrong, or ask for help.
@@ -32,70 +41,12 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> DemoOptions:
         prog="python -m txcql", description="The CQL driver for Twisted programs."
     )
     parser.add_argument("--version", action="version", version=f"txcql {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _add_demo(commands)
-    found = parser.parse_args(arguments)
-    if (found.username is None) != (found.password is None):
-        parser.error("--username and --password go together")
-    return DemoOptions(
-        contact_points=tuple(found.contact_point),
-        rows=found.rows,
-        concurrency=found.concurrency,
-        keyspace=found.keyspace,
-        username=found.username,
-        password=found.password,
-    )
-
-
-def _add_demo(commands: Any) -> None:
-    demo = commands.add_parser(
-        "demo",
-        help="write rows with hundreds of requests in flight, and read them back",
-        description="Write rows with hundreds of requests in flight, stream them back, and check every one. "
-        "With no contact point, on a node that it starts in its own process.",
-    )
-    demo.add_argument(
-        "--contact-point",
-        metavar="HOST[:PORT]",
-        action="append",
-        default=[],
-        help="a node of a real cluster; may be given more than once",
-    )
-    demo.add_argument(
-        "--rows", metavar="N", type=_whole(1, 100_000_000), default=10_000, help="rows to write (%(default)s)"
-    )
-    demo.add_argument(
-        "--concurrency",
-        metavar="N",
-        type=_whole(1, MOST_CONCURRENT),
-        default=512,
-        help="requests in flight at a time (%(default)s)",
-    )
-    demo.add_argument(
-        "--keyspace",
-        metavar="NAME",
-        type=_keyspace,
-        default="txcql_demo",
-        help="the keyspace that is created, and dropped at the end (%(default)s)",
-    )
-    demo.add_argument("--username", help="for a cluster that asks for a login")
-    demo.add_argument("--password", help="for a cluster that asks for a login")
-
-
-def _whole(least: int, most: int) -> Callable[[str], int]:
-    def number(text: str) -> int:
-        value = int(text)
-        if not least <= value <= most:
-            raise argparse.ArgumentTypeError(f"{value} is not in {least}..{most}")
-        return value
-
-    return number
-
-
-def _keyspace(text: str) -> str:
-    if _KEYSPACE.fullmatch(text) is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no plain name in lower case")
-    return text
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="name")
+    for command in COMMANDS:
+        of_its_own = commands.add_parser(command.name, help=command.help, description=command.description)
+        command.add_arguments(of_its_own)
+        of_its_own.set_defaults(command=command)
+    return parser.parse_args(arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -103,11 +54,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     :returns: the exit status.
     """
-    options = parse_arguments(arguments)
-    return _react(lambda reactor: run_demo(reactor, options, sys.stdout))
+    found = parse_arguments(arguments)
+    return _react(lambda reactor: found.command.run(reactor, found, sys.stdout))
 
 
-def _react(work: Callable[[Any], Coroutine[Any, Any, None]]) -> int:
+def _react(work: Callable[[Any], Awaitable[None]]) -> int:
     """Run a coroutine on the global reactor; a failure is one line on the standard error."""
     from twisted.internet import reactor as installed
     from twisted.internet.defer import Deferred
@@ -120,7 +71,7 @@ def _react(work: Callable[[Any], Coroutine[Any, Any, None]]) -> int:
         try:
             await work(reactor)
             status = 0
-        except (CQLError, DemoFailed, OSError) as error:
+        except (CQLError, CommandFailed, OSError) as error:
             status = 1
             print(f"txcql: {error}", file=sys.stderr)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -11,6 +13,7 @@ from uuid import UUID
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
+from txcql.cli.command import Command, CommandFailed, whole
 from txcql.cli.progress import Progress
 from txcql.cli.pump import RequestPump
 from txcql.cli.summary import Summary
@@ -19,14 +22,19 @@ from txcql.session.connect import connect
 from txcql.session.session import Session
 from txcql.testing import FakeCluster
 
-__all__ = ["DemoFailed", "DemoOptions", "run_demo"]
+__all__ = ["COMMAND", "DemoFailed", "DemoOptions", "run_demo"]
 
 PAGE_SIZE = 1000
+
+MOST_CONCURRENT = 800
+"""More requests than these would wait in the driver's queue, and tell nothing of the server."""
+
+_KEYSPACE = re.compile(r"[a-z][a-z0-9_]{0,47}", re.ASCII)
 
 _EPOCH = datetime(2020, 1, 1, tzinfo=timezone.utc)
 
 
-class DemoFailed(Exception):
+class DemoFailed(CommandFailed):
     """Something is not as it should be; the text says what."""
 
 
@@ -225,3 +233,65 @@ def _check(row: Any, seen: bytearray) -> None:
     if seen[number]:
         raise DemoFailed(f"a row came back twice: {row}")
     seen[number] = 1
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--contact-point",
+        metavar="HOST[:PORT]",
+        action="append",
+        default=[],
+        help="a node of a real cluster; may be given more than once",
+    )
+    parser.add_argument(
+        "--rows", metavar="N", type=whole(1, 100_000_000), default=10_000, help="rows to write (%(default)s)"
+    )
+    parser.add_argument(
+        "--concurrency",
+        metavar="N",
+        type=whole(1, MOST_CONCURRENT),
+        default=512,
+        help="requests in flight at a time (%(default)s)",
+    )
+    parser.add_argument(
+        "--keyspace",
+        metavar="NAME",
+        type=_keyspace,
+        default="txcql_demo",
+        help="the keyspace that is created, and dropped at the end (%(default)s)",
+    )
+    parser.add_argument("--username", help="for a cluster that asks for a login")
+    parser.add_argument("--password", help="for a cluster that asks for a login")
+
+
+def _keyspace(text: str) -> str:
+    if _KEYSPACE.fullmatch(text) is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no plain name in lower case")
+    return text
+
+
+def _options(found: argparse.Namespace) -> DemoOptions:
+    if (found.username is None) != (found.password is None):
+        raise CommandFailed("--username and --password go together")
+    return DemoOptions(
+        contact_points=tuple(found.contact_point),
+        rows=found.rows,
+        concurrency=found.concurrency,
+        keyspace=found.keyspace,
+        username=found.username,
+        password=found.password,
+    )
+
+
+async def _run(reactor: Any, found: argparse.Namespace, output: TextIO) -> None:
+    await run_demo(reactor, _options(found), output)
+
+
+COMMAND = Command(
+    "demo",
+    "write rows with hundreds of requests in flight, and read them back",
+    "Write rows with hundreds of requests in flight, stream them back, and check every one. "
+    "With no contact point, on a node that it starts in its own process.",
+    _add_arguments,
+    _run,
+)

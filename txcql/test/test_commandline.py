@@ -8,8 +8,10 @@ import io
 from twisted.trial.unittest import SynchronousTestCase
 
 from txcql._version import __version__
+from txcql.cli import fake
+from txcql.cli.command import CommandFailed
 from txcql.cli.commandline import parse_arguments
-from txcql.cli.demo import DemoOptions
+from txcql.cli.demo import DemoOptions, _options
 
 
 class ArgumentTests(SynchronousTestCase):
@@ -24,7 +26,7 @@ class ArgumentTests(SynchronousTestCase):
 
     def test_defaults(self) -> None:
         """Nothing but the command."""
-        self.assertEqual(parse_arguments(["demo"]), DemoOptions((), 10_000, 512, "txcql_demo", None, None))
+        self.assertEqual(_options(parse_arguments(["demo"])), DemoOptions())
 
     def test_all(self) -> None:
         """Everything."""
@@ -45,7 +47,25 @@ class ArgumentTests(SynchronousTestCase):
             "--password",
             "p",
         ]
-        self.assertEqual(parse_arguments(arguments), DemoOptions(("a", "b:9043"), 7, 3, "k", "u", "p"))
+        self.assertEqual(
+            _options(parse_arguments(arguments)), DemoOptions(("a", "b:9043"), 7, 3, "k", "u", "p")
+        )
+
+    def test_fake(self) -> None:
+        """A node, several, or data centers; what does not go together is refused."""
+
+        def options(*arguments: str) -> fake.FakeOptions:
+            return fake._options(parse_arguments(["fake", *arguments]))
+
+        self.assertEqual(options(), fake.FakeOptions({"dc1": 1}, 9042))
+        self.assertEqual(options("--nodes", "3", "--port", "0"), fake.FakeOptions({"dc1": 3}, 0))
+        self.assertEqual(options("--nodes", "3", "--dc", "dc1:2,dc2:1").datacenters, {"dc1": 2, "dc2": 1})
+        for wrong in (["--nodes", "4", "--dc", "dc1:2"], ["--username", "u"]):
+            self.assertRaises(CommandFailed, options, *wrong)
+        for text in ("dc1", "dc1:0", "dc1:1,dc1:2", ":3", ""):
+            status, said = self.exits("fake", "--dc", text)
+            self.assertEqual(status, 2)
+            self.assertIn("is no list such as dc1:2,dc2:1", said)
 
     def test_help_and_version(self) -> None:
         """Both end well."""
@@ -65,8 +85,11 @@ class ArgumentTests(SynchronousTestCase):
             (("demo", "--rows", "x"), "invalid"),
             (("demo", "--concurrency", "801"), "801 is not in 1..800"),
             (("demo", "--keyspace", "No; DROP"), "is no plain name"),
-            (("demo", "--username", "u"), "--username and --password go together"),
         ):
             status, said = self.exits(*arguments)
             self.assertEqual(status, 2)
             self.assertIn(sentence, said)
+
+    def test_half_a_login(self) -> None:
+        error = self.assertRaises(CommandFailed, _options, parse_arguments(["demo", "--username", "u"]))
+        self.assertEqual(str(error), "--username and --password go together")

@@ -44,8 +44,8 @@ class ProgressTests(SynchronousTestCase):
             progress.tell(done, "x")
             self.clock.advance(0.01)
         lines = output.getvalue().split("\r\x1b[K")[1:]
-        self.assertEqual(lines[0], "reading: 0 of 100 rows, x")
-        self.assertEqual(lines[-1], "reading: 100 of 100 rows, x")
+        self.assertEqual(lines[0], f"[{'.' * 24}] reading: 0 of 100 rows, x")
+        self.assertEqual(lines[-1], f"[{'#' * 24}] reading: 100 of 100 rows, x")
         self.assertTrue(9 <= len(lines) <= 12, lines)
         progress.end()
         self.assertTrue(output.getvalue().endswith("\r\x1b[K"))
