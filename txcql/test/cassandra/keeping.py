@@ -68,10 +68,11 @@ class CassandraRecipe:
     def answers(self) -> bool:
         """Ask the node whether it serves clients.
 
-        :returns: True if it does, and lets the superuser in if the layout asks for a login.
+        :returns: True if it does, lets the superuser in if the layout asks for a login, and knows the others.
         """
         login = SUPERUSER if self.layout.login else None
-        return answers(self.address, self.port, tls=self.tls, login=login)
+        peers = len(self.layout.nodes) - 1
+        return answers(self.address, self.port, tls=self.tls, login=login, peers=peers)
 
 
 def make_daemons(layout: Layout, folder: Path, held: list[int]) -> tuple[list[Daemon], Certificates | None]:

@@ -87,13 +87,25 @@ THREE_NODES = (
     NodeLayout("dc2", "rack1", 3074457345618258602),
 )
 
+#: A coordinator reads from itself if it has a copy: never from a node that a test has just killed, and that
+#: the others do not yet know to be down.
+CALM = {**SMALL, "dynamic_snitch": False}
+
+#: So many requests a second are too many; a driver needs some to learn the schema.
+LIMITED = {
+    **SMALL,
+    "native_transport_rate_limiting_enabled": True,
+    "native_transport_max_requests_per_second": 200,
+}
+
 LAYOUTS: dict[str, Layout] = {
     "one": Layout(V50),
     "bench": Layout(V50, jvm=()),
-    "three": Layout(V50, nodes=THREE_NODES, heap=384, yaml=SMALL),
+    "three": Layout(V50, nodes=THREE_NODES, heap=384, yaml=CALM),
     "secure": Layout(V50, heap=384, yaml=SMALL, login=True, tls=True),
     "login": Layout(V50, heap=384, yaml=SMALL, login=True),
     "mutual": Layout(V50, heap=384, yaml=SMALL, tls=True, client_certificates=True),
+    "limited": Layout(V50, heap=384, yaml=LIMITED),
     "v41": Layout(V41, heap=384, yaml=SMALL),
     "v40": Layout(V40, heap=384, yaml=SMALL),
 }

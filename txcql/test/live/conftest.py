@@ -26,15 +26,22 @@ MOST_SHOWN = 10
 passed = 0
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark every test below this folder, so that ``-m "not live"`` leaves them out.
 
+    Those that are marked ``full`` are left out unless ``TXCQL_FULL`` is set.
+
+    :param config: Is told which are left out.
     :param items: All tests that were collected.
     """
     here = os.path.dirname(__file__)
     for item in items:
         if str(item.path).startswith(here):
             item.add_marker("live")
+    if not os.environ.get("TXCQL_FULL"):
+        full = [item for item in items if item.get_closest_marker("full")]
+        config.hook.pytest_deselected(items=full)
+        items[:] = [item for item in items if item not in full]
 
 
 @pytest.fixture(scope="session")
@@ -99,8 +106,8 @@ async def open_session(reactor: Any, cassandra: Lease) -> AsyncIterator[Open]:
     """
     opened: list[txcql.Session] = []
 
-    async def connect(lease: Lease = cassandra, **settings: Any) -> txcql.Session:
-        session = await txcql.connect(reactor, [lease.nodes[0].address], **settings)
+    async def connect(lease: Lease = cassandra, contact: int = 0, **settings: Any) -> txcql.Session:
+        session = await txcql.connect(reactor, [lease.nodes[contact].address], **settings)
         opened.append(session)
         return session
 

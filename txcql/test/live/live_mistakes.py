@@ -143,12 +143,14 @@ async def test_a_port_that_speaks_http(reactor, stranger, hangs_up, expect_log):
 
 
 async def test_a_port_that_hangs_up(reactor, stranger):
-    """It does not wait for anything more."""
+    """It does not wait for anything more, and says what that may mean."""
     where = stranger(b"", True)
     begun = reactor.seconds()
     error = await failure_of(txcql.connect(reactor, [where]))
     assert reactor.seconds() - begun < 1
-    assert str(error) == f"cannot connect: {where}: the node closed the link"
+    assert str(error).startswith(
+        f"cannot connect: {where}: the node closed the link before it answered anything: it may speak TLS"
+    )
 
 
 async def test_a_port_that_says_nothing(reactor, stranger):

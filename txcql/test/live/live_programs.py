@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -13,7 +14,7 @@ import pytest
 
 import txcql
 from txcql.test.live.sizes import sized
-from txcql.test.live.wires import Wire
+from txcql.test.live.wires import PLAIN_WIRES, Wire
 
 WIRES = [Wire(version, compression) for version in (3, 4, 5) for compression in (None, "lz4")]
 REACTORS = {
@@ -59,14 +60,43 @@ def output_of(*arguments):
     return output
 
 
-def run_smallest(folder, cassandra, reactor="epoll", **settings):
-    """Run the six lines against the shared node, and count threads.
+async def put_planets(session):
+    """Make the table that the sites of the documentation read."""
+    await session.execute("CREATE TABLE planets (name text PRIMARY KEY, moons int)")
 
+
+async def test_the_site_on_fastapi(session, keyspace, cassandra, monkeypatch):
+    """It writes and reads, says what it does not have, and closes its session at the end."""
+    await put_planets(session)
+    monkeypatch.setenv("CASSANDRA", cassandra.nodes[0].address)
+    monkeypatch.setenv("KEYSPACE", keyspace)
+    program = Path(__file__).with_name("asgiprogram.py")
+    assert output_of(program, examples() / "fastapisite.py").splitlines() == [
+        '200 {"name":"Mars","moons":2}',
+        '200 {"name":"Mars","moons":2}',
+        '404 {"detail":"no planet Vulcan"}',
+    ]
+
+
+def test_the_notebook(cassandra, monkeypatch):
+    """Its cells run one after the other on one loop; each shows what it ends with."""
+    monkeypatch.setenv("CASSANDRA", cassandra.nodes[0].address)
+    program = Path(__file__).with_name("notebookprogram.py")
+    opened, column, frame, closed = output_of(program, examples() / "notebook.py").split("\n\n")
+    assert opened.startswith("<Session v5 nodes=1")
+    assert len(ast.literal_eval(column)) == 3
+    assert frame.splitlines()[0] == "keyspace_name"
+    assert closed == "None\n"
+
+
+def run_smallest(folder, cassandra, reactor="epoll", form="smallest", **settings):
+    """Run the smallest program against the shared node, and count threads.
+
+    :param form: Which form of it.
     :param settings: What to add to the call of ``connect``.
     :returns: What the program printed, and what was counted.
     """
-    text = (examples() / "smallest.py").read_text(encoding="utf-8")
-    assert len(text.splitlines()) == 6
+    text = (examples() / f"{form}.py").read_text(encoding="utf-8")
     contact_point = '["127.0.0.1"]'
     assert text.count(contact_point) == 1
     given = ", ".join(
@@ -82,6 +112,7 @@ def run_smallest(folder, cassandra, reactor="epoll", **settings):
 @pytest.mark.parametrize("wire", WIRES, ids=str)
 def test_six_lines_and_no_thread(cassandra, tmp_path, wire):
     """They print the release, and the process has as many threads as before."""
+    assert len((examples() / "smallest.py").read_text(encoding="utf-8").splitlines()) == 6
     printed, counted = run_smallest(tmp_path, cassandra, **wire.settings)
     assert printed == ["Row(release_version='5.0.5')"]
     assert counted["after"] == counted["before"] == [1, 1]
@@ -93,6 +124,46 @@ def test_six_lines_on_any_reactor(cassandra, tmp_path, reactor):
     printed, counted = run_smallest(tmp_path, cassandra, reactor)
     assert printed == ["Row(release_version='5.0.5')"]
     assert counted == {"reactor": REACTORS[reactor], "before": [1, 1], "after": [1, 1]}
+
+
+@pytest.mark.parametrize("form", ["smallest_callbacks", "smallest_inlinecallbacks"])
+def test_other_forms_of_the_six_lines(cassandra, tmp_path, form):
+    """Chained callbacks, and inlineCallbacks: they do the same, and start no thread."""
+    printed, counted = run_smallest(tmp_path, cassandra, form=form)
+    assert printed == ["Row(release_version='5.0.5')"]
+    assert counted["after"] == counted["before"] == [1, 1]
+
+
+@pytest.mark.parametrize("wire", PLAIN_WIRES, ids=str)
+def test_the_asyncio_form_of_the_six_lines(cassandra, tmp_path, wire):
+    """It does the same on a loop of asyncio's, with no thread and no reactor."""
+    printed, counted = run_smallest(tmp_path, cassandra, "none", "smallest_asyncio", **wire.settings)
+    assert printed == ["Row(release_version='5.0.5')"]
+    assert counted == {"before": [1, 1], "after": [1, 1], "started": [], "reactor": False}
+
+
+@pytest.mark.parametrize("name", ["accounts", "asyncplanets", "listening", "processes", "threads", "traced"])
+async def test_an_example_prints_what_the_documentation_says(cassandra, open_session, name):
+    """To the letter."""
+    session = await open_session()
+    expected = (examples() / f"{name}.out").read_text(encoding="utf-8")
+    try:
+        assert output_of(examples() / f"{name}.py", cassandra.nodes[0].address) == expected
+    finally:
+        await session.execute(f"DROP KEYSPACE IF EXISTS {name}")
+
+
+def test_the_example_of_an_observer(cassandra):
+    """Its output to the letter; and what is logged of its requests, which holds no value."""
+    status, output, logged = run(examples() / "watching.py", cassandra.nodes[0].address)
+    assert (status, output) == (0, (examples() / "watching.out").read_text(encoding="utf-8"))
+    slow = [line for line in logged.splitlines() if "slow request" in line]
+    assert len(slow) == 3
+    assert all(
+        "[txcql.session#warn]" in line and f"{cassandra.nodes[0].address}:9042" in line for line in slow
+    )
+    assert "key = ?" in slow[1]
+    assert "InvalidRequest" in slow[2]
 
 
 async def test_the_quickstart_prints_what_the_documentation_says(cassandra, open_session):

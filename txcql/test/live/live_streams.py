@@ -230,3 +230,35 @@ async def test_links_come_with_the_load_and_go_again(open_session, keyspace, rea
             break
         await deferLater(reactor, 0.05)
     assert connections() == 1
+
+
+async def test_a_stream_of_its_own_connection(filled, reactor, keyspace):
+    """It carries every row once, pauses without harm to others, and its link is gone afterwards."""
+    shared = connections(filled)
+    consumer = SlowConsumer(reactor, ROWS)
+    consumer.rate = 0
+    delivered = filled.stream("SELECT id, data FROM many", page_size=20_000, dedicated=True).deliver_to(
+        consumer
+    )
+    while consumer.count < 1000:
+        assert not delivered.called, delivered
+        await deferLater(reactor, 0.01)
+    consumer.stop_for_a_while()
+    [link] = filled.snapshot()["dedicated"]
+    assert link["node"] in filled.snapshot()["nodes"]
+    at_start = memory()
+    end = reactor.seconds() + 3
+    while reactor.seconds() < end:
+        await filled.execute("SELECT id FROM many WHERE part = 1 AND id = 1")
+        await deferLater(reactor, 0.02)
+    assert memory() - at_start <= 40 * MIB, "the page in progress, and one more in the buffers"
+    consumer.take_all()
+    assert await delivered == ROWS
+    assert consumer.seen == bytes([1]) * ROWS
+    assert filled.snapshot()["dedicated"] == []
+    assert connections(filled) <= shared, "those that are idle may have gone meanwhile"
+
+
+def connections(session):
+    """How many links are shared by all requests."""
+    return sum(len(node["connections"]) for node in session.snapshot()["nodes"].values())

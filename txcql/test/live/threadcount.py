@@ -2,6 +2,8 @@
 
 ``python threadcount.py REACTOR PROGRAM`` prints, after what the program prints, one line of JSON: the
 reactor's class, and the threads before anything of Twisted was imported and when the program was done.
+With ``none`` in place of a reactor the program runs a loop of its own, and the line tells which threads
+it has started, and whether there is a reactor.
 
 It is run by its path, so that nothing of txcql is imported before the first count.
 """
@@ -26,13 +28,40 @@ def count_threads() -> tuple[int, int]:
     return threading.active_count(), int(line.split()[1])
 
 
+def count_started(program: str) -> None:
+    """Run a program that runs no reactor, and note each thread that it starts.
+
+    :param program: its path.
+    """
+    started = []
+    start = threading.Thread.start
+
+    def noted(self: threading.Thread) -> None:
+        started.append(self.name)
+        start(self)
+
+    threading.Thread.start = noted  # type: ignore[method-assign]
+    before = count_threads()
+    runpy.run_path(program, run_name="__main__")
+    found = {
+        "before": before,
+        "after": count_threads(),
+        "started": started,
+        "reactor": "twisted.internet.reactor" in sys.modules,
+    }
+    print(json.dumps(found))
+
+
 def main(reactor_name: str, program: str) -> None:
     """Install the reactor and run the program.
 
-    :param reactor_name: ``epoll``, ``poll``, ``select`` or ``asyncio``.
+    :param reactor_name: ``epoll``, ``poll``, ``select``, ``asyncio`` or ``none``.
     :param program: The path of a program that runs the installed reactor.
     """
     before = count_threads()
+    if reactor_name == "none":
+        count_started(program)
+        return
     importlib.import_module(f"twisted.internet.{reactor_name}reactor").install()
     from twisted.internet import reactor
 
