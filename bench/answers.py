@@ -260,14 +260,14 @@ def schema_tables(tables: Iterable[Table]) -> list[Table]:
 
 @dataclass(frozen=True)
 class Statement:
-    """A prepared SELECT by one bound value, the rows that answer it, and what they add up to."""
+    """A prepared SELECT by one bound value, or an INSERT; the rows in answer, and what they add up to."""
 
     kind: str
     """Which of ``checks.TOUCHES`` goes over the rows."""
     table: Table
     text: str
-    marker: tuple[str, str]
-    """Name and type of the bound value."""
+    markers: dict[str, str]
+    """Names and types of the bound values; the first is the key."""
     columns: dict[str, str]
     rows: list[Row]
     echo: bool
@@ -291,16 +291,22 @@ class Statement:
 
     def prepared(self, version: int) -> bytes:
         """The body of the answer to PREPARE."""
-        name, kind = self.marker
         body = struct.pack(">i", 4) + short_sized(self.id)
         if version >= 5:
             body += short_sized(self.metadata_id)
-        body += struct.pack(">iiiH", 1, 1, 1, 0) + self.specification({name: kind})
+        body += struct.pack(">iiiH", 1, len(self.markers), 1, 0) + self.specification(self.markers)
+        if not self.columns:
+            return body + struct.pack(">ii", 4, 0)
         return body + struct.pack(">ii", 1, len(self.columns)) + self.specification(self.columns)
 
     @functools.cached_property
     def answers(self) -> list[bytes]:
-        """The three bodies that answer EXECUTE: without metadata, with it, with its changed id."""
+        """The three bodies that answer EXECUTE: without metadata, with it, with its changed id.
+
+        Of an INSERT all three are the same.
+        """
+        if not self.columns:
+            return [struct.pack(">i", 1)] * 3
         width = struct.pack(">i", len(self.columns))
         specification = self.specification(self.columns)
         cells = [struct.pack(">i", len(self.rows))]
@@ -318,10 +324,13 @@ class Statement:
     def record(self, version: int) -> bytes:
         """The statement as the file of answers has it."""
         parts = [b"P", struct.pack(">B", version), sized(self.text.encode()), sized(self.id)]
-        parts += [sized(self.metadata_id), struct.pack(">H", 1), sized(self.prepared(version))]
-        first = pack_value(next(iter(self.columns.values())), self.rows[0][0])
+        parts += [sized(self.metadata_id)]
+        parts += [struct.pack(">H", len(self.markers)), sized(self.prepared(version))]
         for body in self.answers:
-            echo = body.index(sized(first)) + 4 if self.echo else NOWHERE
+            echo = NOWHERE
+            if self.echo:
+                first = pack_value(next(iter(self.columns.values())), self.rows[0][0])
+                echo = body.index(sized(first)) + 4
             parts += [struct.pack(">I", echo), sized(body)]
         return b"".join(parts)
 
@@ -368,7 +377,15 @@ def point_statement() -> Statement:
     )
     row = (FIRST_KEY, "Ada Lovelace", "ada.lovelace@example.org", 36, 98.5, True)
     text = f"SELECT {', '.join(table.types)} FROM {table.name} WHERE id = ?"
-    return Statement("point", table, text, ("id", "bigint"), table.types, [row], echo=True)
+    return Statement("point", table, text, {"id": "bigint"}, table.types, [row], echo=True)
+
+
+def insert_statement() -> Statement:
+    """The insert: six values, which ``checks.values_of`` gives."""
+    point = point_statement()
+    names = point.table.types
+    text = f"INSERT INTO {point.table.name} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
+    return Statement("insert", point.table, text, names, {}, [], echo=False)
 
 
 def page_statement() -> Statement:
@@ -381,7 +398,7 @@ def page_statement() -> Statement:
     columns = {name: kind for name, kind in table.types.items() if name != "bucket"}
     text = f"SELECT {', '.join(columns)} FROM {table.name} WHERE bucket = ?"
     rows = [page_row(index) for index in range(PAGE_ROWS)]
-    return Statement("page", table, text, ("bucket", "bigint"), columns, rows, echo=False)
+    return Statement("page", table, text, {"bucket": "bigint"}, columns, rows, echo=False)
 
 
 def write_answers(path: Path, statements: Iterable[Statement]) -> None:

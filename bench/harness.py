@@ -30,10 +30,10 @@ class BenchmarkError(Exception):
 # ---- what is needed to measure ----
 
 
-def run_tool(*command: str | Path) -> None:
+def run_tool(*command: str | Path, variables: dict[str, str] | None = None) -> None:
     """Run a tool of the build; its output is shown only when it fails."""
     done = subprocess.run(
-        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=variables
     )
     if done.returncode:
         raise BenchmarkError(f"{Path(command[0]).name} failed:\n{done.stdout}")
@@ -77,6 +77,28 @@ def serving(statements: Sequence[Statement]) -> Iterator[int]:
 
 
 @functools.cache
+def built_txcql() -> Path:
+    """A folder with the txcql of the checkout, as pip builds it with a C compiler, and no older than that."""
+    folder = BUILD / "txcql"
+    sources = [*(HERE.parent / "txcql").rglob("*.py*"), HERE.parent / "setup.py", HERE.parent / "setup.cfg"]
+    made = folder / "made"
+    if not made.exists() or max(path.stat().st_mtime for path in sources) > made.stat().st_mtime:
+        print("building txcql, compiled", file=sys.stderr)
+        shutil.rmtree(folder, ignore_errors=True)
+        variables = {**os.environ, "TXCQL_COMPILE": "require"}
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target"]
+        run_tool(*pip, folder, HERE.parent, variables=variables)
+        made.touch()
+    return folder
+
+
+def built_variables(pure: bool) -> dict[str, str]:
+    """The environment variables for a client that runs that txcql, compiled or not."""
+    path = os.pathsep.join(filter(None, [str(built_txcql()), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": path, "TXCQL_PURE": "1" if pure else ""}
+
+
+@functools.cache
 def txcql_variables() -> dict[str, str]:
     """The environment variables for txcql's client: it comes from the checkout where it is not installed."""
     BUILD.mkdir(exist_ok=True)
@@ -92,6 +114,31 @@ def txcql_variables() -> dict[str, str]:
 
 
 # ---- measuring ----
+
+
+def make_job(
+    statement: Statement,
+    in_flight: int,
+    warm_up: int,
+    requests: int,
+    port: int,
+    *,
+    host: str = "127.0.0.1",
+    protocol: int = 5,
+    variant: str = "",
+) -> dict[str, Any]:
+    """What a client is asked to do: see ``Job`` in ``clients/load.py``."""
+    return {
+        "host": host,
+        "port": port,
+        "protocol": protocol,
+        "kind": statement.kind,
+        "statement": statement.text,
+        "in_flight": in_flight,
+        "warm_up": warm_up,
+        "requests": requests,
+        "variant": variant,
+    }
 
 
 def run_script(
@@ -155,5 +202,7 @@ def markdown(titles: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequ
 
 def txcql_fact(build: dict[str, Any]) -> str:
     """Which txcql ran."""
+    if Path(build["folder"]).parent == BUILD / "txcql":
+        return f"txcql {build['txcql']}, built from the checkout"
     place = "from the checkout" if Path(build["folder"]) == HERE.parent / "txcql" else "as installed"
     return f"txcql {build['txcql']}, {'compiled' if build['compiled'] else 'pure Python'}, {place}"

@@ -20,6 +20,7 @@ from answers import Statement, point_statement
 from harness import (
     BenchmarkError,
     check_result,
+    make_job,
     markdown,
     median_and_spread,
     run_script,
@@ -80,16 +81,15 @@ class Latencies:
 def run_flow(flow: Flow, statement: Statement, port: int, options: argparse.Namespace) -> dict[str, Any]:
     """One client, its result checked."""
     shrink = 5 if options.quick else 1
-    job = {
-        "port": port,
-        "protocol": options.protocol,
-        "kind": statement.kind,
-        "statement": statement.text,
-        "in_flight": flow.wanted,
-        "warm_up": WARM_UP // shrink,
-        "requests": REQUESTS // shrink,
-        "variant": flow.release,
-    }
+    job = make_job(
+        statement,
+        flow.wanted,
+        WARM_UP // shrink,
+        REQUESTS // shrink,
+        port,
+        protocol=options.protocol,
+        variant=flow.release,
+    )
     what = f"point reads, {flow.title}"
     result = run_script(what, "flow_client.py", job, variables=txcql_variables())
     check_result(what, result, statement, REQUESTS // shrink)

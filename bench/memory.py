@@ -22,6 +22,8 @@ from harness import BenchmarkError, markdown, run_script, serving, txcql_fact, t
 MIB = 2**20
 MOST_OVER_IDLE = 20 * MIB
 """Bytes, resident or allocated, over an idle session of one connection."""
+MOST_EACH = 2048
+"""Bytes, resident or allocated, of each request in flight."""
 CONNECTIONS = 50
 REQUESTS = 5000
 PROCESSES = 3
@@ -142,6 +144,17 @@ def verdict(memory: Memory) -> tuple[bool, str]:
     return kept, f"{'kept' if kept else 'BROKEN'} memory with all in flight: {text}"
 
 
+def verdict_of_each(memory: Memory) -> tuple[bool, str]:
+    """The same for each request in flight."""
+    costs = [
+        (statistics.median(kind["in flight"]) - statistics.median(kind["all connections"])) / REQUESTS
+        for kind in (memory.resident, memory.traced)
+    ]
+    kept = max(costs) <= MOST_EACH
+    text = f"{max(costs):,.0f} bytes, at most {MOST_EACH:,}"
+    return kept, f"{'kept' if kept else 'BROKEN'} memory of each request in flight: {text}"
+
+
 def print_memory(options: argparse.Namespace) -> int:
     """Measure and print; the exit status.
 
@@ -153,9 +166,9 @@ def print_memory(options: argparse.Namespace) -> int:
     print(table(memory))
     if not options.bounds:
         return 0
-    kept, text = verdict(memory)
-    print(f"\n- {text}")
-    return int(not kept)
+    verdicts = [verdict(memory), verdict_of_each(memory)]
+    print("\n" + "\n".join(f"- {text}" for _, text in verdicts))
+    return int(not all(kept for kept, _ in verdicts))
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -131,7 +131,7 @@ class CountingProtocol(Protocol):
 async def main(reactor: Any) -> None:
     """Connect, run the job, report."""
     job = Job.from_arguments()
-    endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", job.port)
+    endpoint = TCP4ClientEndpoint(reactor, job.host, job.port)
     protocol = await connectProtocol(endpoint, CountingProtocol(job))  # type: ignore[no-untyped-call]
     report(await protocol.finished)
 

@@ -32,6 +32,13 @@ def touch_point(rows: Iterable[Row], key: int) -> int:
     return total
 
 
+def touch_insert(rows: Iterable[Row], key: int) -> int:
+    """There are no rows; the answers are counted."""
+    for row in rows:
+        raise WrongAnswer(f"a row in answer to an INSERT: {row}")
+    return 1
+
+
 def touch_page(rows: Iterable[Row], key: int) -> int:
     """Take the ten values of every row of a page."""
     total = 0
@@ -56,10 +63,18 @@ def touch_column(rows: Iterable[Row], key: int) -> int:
 
 TOUCHES: dict[str, Touch] = {
     "point": touch_point,
+    "insert": touch_insert,
     "page": touch_page,
     "page-untouched": touch_nothing,
     "page-column": touch_column,
 }
+
+
+def values_of(kind: str, key: int) -> list[Any]:
+    """The values to bind to a request: its key, and what an insert has besides."""
+    if kind == "insert":
+        return [key, "Ada Lovelace", "ada.lovelace@example.org", 36, 98.5, True]
+    return [key]
 
 
 def canonical(value: Any) -> str:

@@ -81,7 +81,7 @@ async def main(reactor: Any) -> None:
     settings: dict[str, Any] = {"release": job.variant, "protocol_version": job.protocol}
     if "max_connections_local" in txcql.Settings.names():
         settings["max_connections_local"] = 1
-    session = await txcql.connect(reactor, ["127.0.0.1"], port=job.port, **settings)
+    session = await txcql.connect(reactor, [job.host], port=job.port, **settings)
     try:
         wanted = Wanted(session, await session.prepare(job.statement))
         load = wanted.run(job)

@@ -7,30 +7,34 @@ the check of its last answer. The garbage collector is left as it is.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
-from checks import FIRST_KEY, TOUCHES, Row, Touch, fingerprint
+from checks import FIRST_KEY, TOUCHES, Row, Touch, fingerprint, values_of
 
 
 @dataclass(frozen=True)
 class Job:
     """What run.py asks of a client, as JSON in the first argument."""
 
+    host: str
+    """Address of the server."""
     port: int
-    """TCP port of the server on 127.0.0.1."""
+    """Its TCP port."""
     protocol: int
     """Version of the native protocol."""
     kind: str
     """Which of ``checks.TOUCHES`` goes over the rows."""
     statement: str
-    """The text to prepare; it has one marker, for the key."""
+    """The text to prepare; its first marker is for the key."""
     in_flight: int
     """Requests kept unanswered at once."""
     warm_up: int
@@ -39,6 +43,8 @@ class Job:
     """Requests measured."""
     variant: str
     """What else the client needs to know, e.g. a row factory."""
+    imported: float = field(default_factory=time.process_time)
+    """CPU seconds of this process so far: its interpreter, and what it has imported."""
 
     @classmethod
     def from_arguments(cls) -> Job:
@@ -61,7 +67,8 @@ class Load:
         self.end = 0
 
     def start(self) -> None:
-        """Send the first requests of the warm-up."""
+        """Send the first requests of the warm-up: the client has connected and prepared the statement."""
+        self.connected = time.process_time()
         self.begin("warm-up", self.job.warm_up, TOUCHES[self.job.kind])
 
     def begin(self, phase: str, requests: int, touch: Touch) -> None:
@@ -71,6 +78,10 @@ class Load:
         self.wall, self.cpu = time.perf_counter(), time.process_time()
         for _ in range(min(self.job.in_flight, requests)):
             self.issue()
+
+    def values(self, key: int) -> list[Any]:
+        """What is bound to the request of a key."""
+        return values_of(self.job.kind, key)
 
     def issue(self) -> None:
         """Send the next request."""
@@ -98,6 +109,8 @@ class Load:
             self.measured = {
                 "cpu": time.process_time() - self.cpu,
                 "wall": time.perf_counter() - self.wall,
+                "imports": self.job.imported,
+                "connect": self.connected - self.job.imported,
                 "requests": self.job.requests,
                 "total": self.total,
             }
@@ -112,6 +125,52 @@ class Load:
         self.finished(reason)
 
 
+class AsyncioLoad(Load):
+    """The load of a client whose requests are awaited: as many workers as there may be requests in flight.
+
+    ``execute(values)`` is awaited for each request, and gives its rows.
+    """
+
+    def __init__(self, job: Job, execute: Callable[[list[Any]], Awaitable[Iterable[Row]]]) -> None:
+        self.over: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        super().__init__(job, self.wait, self.end)
+        self.execute = execute
+        self.keys: deque[int] = deque()
+        self.workers: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> dict[str, Any]:
+        """Do the job; what was measured."""
+        self.start()
+        reason = await self.over
+        if reason is not None:
+            raise RuntimeError(f"failed: {reason!r}")
+        return self.measured
+
+    def wait(self, key: int) -> None:
+        """A worker that is free sends it; a new one, if there are fewer than requests may be in flight."""
+        self.keys.append(key)
+        if len(self.workers) < self.job.in_flight:
+            worker = asyncio.ensure_future(self.work())
+            self.workers.add(worker)
+            worker.add_done_callback(self.workers.discard)
+
+    async def work(self) -> None:
+        """Send one request after another, until none waits."""
+        while self.keys:
+            key = self.keys.popleft()
+            try:
+                rows = await self.execute(self.values(key))
+            except Exception as error:
+                self.failed(error)
+            else:
+                self.arrived(rows, key)
+
+    def end(self, reason: object) -> None:
+        """The load is through, or cannot go on."""
+        if not self.over.done():
+            self.over.set_result(reason)
+
+
 def build_of_txcql() -> dict[str, object]:
     """Which txcql runs in this process, for :func:`report`."""
     import txcql
@@ -122,7 +181,7 @@ def build_of_txcql() -> dict[str, object]:
 
 def report(measured: dict[str, Any], **build: object) -> None:
     """Print the result, with what was running."""
-    import twisted
-
-    build = {"python": platform.python_version(), "twisted": twisted.__version__, **build}
+    if "twisted" in sys.modules:
+        build["twisted"] = sys.modules["twisted"].__version__
+    build = {"python": platform.python_version(), **build}
     print(json.dumps({**measured, "build": build}))

@@ -22,12 +22,14 @@ from txcql.connection.streams import MAX_STREAMS, StreamManager
 from txcql.connection.writebuffer import WriteBuffer
 from txcql.session.options import RequestOptions
 from txcql.session.responsehandler import DecoderCache, ResponseHandler
+from txcql.session.statementrequest import StatementRequest
 from txcql.session.statements import PreparedGeneration
 from txcql.wire.constants import EXECUTE, RESULT
 from txcql.wire.cqltypes import Codec
 from txcql.wire.frames import FrameCodec, pack_header
 from txcql.wire.metadata import Column
 from txcql.wire.responses import Prepared
+from txcql.wire.rows import RowDecoder
 from txcql.wire.scalars import BIGINT, BOOLEAN, DOUBLE, INT, TEXT
 from txcql.wire.usercodecs import CodecRegistry
 
@@ -83,6 +85,31 @@ def streams_batch(allocation: str, busy: int) -> Batch:
     return batch
 
 
+def record_batch(reused: bool) -> Batch:
+    """A request record is made and dropped; or taken from a list of used ones and put back.
+
+    To set its fields costs both the same, and is left out: the difference is what reuse could save.
+    """
+    used = [new_record()]
+
+    def batch(count: int) -> float:
+        start = time.process_time()
+        if reused:
+            for _ in range(count):
+                used.append(used.pop())
+        else:
+            for _ in range(count):
+                new_record()
+        return time.process_time() - start
+
+    return batch
+
+
+def new_record() -> StatementRequest:
+    """The object that each request of a session is, without what is in it."""
+    return StatementRequest.__new__(StatementRequest)
+
+
 # ---- encoding ----
 
 COLUMNS: dict[str, Codec] = {
@@ -100,7 +127,7 @@ def insert(version: int) -> tuple[PreparedGeneration, RequestOptions]:
     prepared = Prepared(bytes(range(16)), bytes(16) if version == 5 else None, columns, (0,), ())
     settings = txcql.Settings()
     handler = ResponseHandler(DecoderCache(CodecRegistry(None)), settings.row_factory, ())
-    return PreparedGeneration(prepared, handler), RequestOptions.default(settings)
+    return PreparedGeneration(prepared, handler, True), RequestOptions.default(settings)
 
 
 def insert_frames(version: int, count: int) -> Iterator[tuple[bytes, bytes]]:
@@ -235,6 +262,35 @@ def check_sums(chunks: list[bytes]) -> None:
         zlib.crc32(chunk)
 
 
+# ---- a page ----
+
+PAGE_ROWS = 5000
+
+
+def page_batch(link: str) -> Batch:
+    """A page is received, and every row decoded."""
+    columns = [Column("bench", "users", name, kind) for name, kind in COLUMNS.items()]
+    kinds = COLUMNS.values()
+    cells = [kind.encode(value) for values in VALUES for kind, value in zip(kinds, values, strict=True)]
+    body = b"".join(struct.pack(">i", len(cell)) + cell for cell in cells) * (PAGE_ROWS // len(VALUES))
+    chunks, decoder = cut(as_sent(link, [body]), RECEIVED), RowDecoder(columns)
+
+    def batch(count: int) -> float:
+        codec = opened(*LINKS[link])
+        start = time.process_time()
+        for _ in range(max(1, count // PAGE_ROWS)):
+            for chunk in chunks:
+                codec.receive(chunk)
+            frame = codec.next_frame()
+            if frame is None:
+                raise RuntimeError(f"{link}: the page did not come out")
+            for _ in decoder.rows(frame.body, 0, PAGE_ROWS):
+                pass
+        return time.process_time() - start
+
+    return batch
+
+
 # ---- all of them ----
 
 SMALL = [rows(51)] * 4096
@@ -247,6 +303,8 @@ def cases() -> Iterator[tuple[list[str], int, Batch]]:
         for busy in (64, 30_000):
             name = f"{allocation}, {busy:,} of {MAX_STREAMS - 1:,} ids busy, answers in any order"
             yield ["stream: release and allocate", name, "request"], 40_000, streams_batch(allocation, busy)
+    for reused, case in ((False, "made for each request"), (True, "used again")):
+        yield ["request record", case, "request"], 100_000, record_batch(reused)
     for version in (4, 5):
         name = f"prepared insert of {len(COLUMNS)} values, v{version}"
         yield ["encoding: bind, body and header", name, "frame"], 20_000, encode_batch(version)
@@ -260,6 +318,8 @@ def cases() -> Iterator[tuple[list[str], int, Batch]]:
             batch = read_batch(link, SMALL, chunk, len(SMALL))
             case = f"frames of 60 bytes, received {how} at a time, {link}"
             yield ["Read Buffer and Frame Codec", case, "frame"], 10 * len(SMALL), batch
+    for link in LINKS:
+        yield ["page: received and decoded", f"5,000 x 6, {link}", "row"], 20 * PAGE_ROWS, page_batch(link)
     for size in (1, 16):
         case = f"{size} MiB in chunks of 64 KiB"
         yield ["floor: one copy", case, "MiB"], 64, floor_batch(b"".join, size)
