@@ -24,6 +24,7 @@ from txcql.wire.splitting import FrameSplitter
 
 SPLITTERS: list[Any] = [FrameSplitter, *([compiled_splitting.FrameSplitter] if COMPILED else [])]
 LIMIT = 1000
+WHOLE = b"a frame made elsewhere"
 
 
 def split(base: Any, chunks: list[bytes]) -> list[Any]:
@@ -42,10 +43,12 @@ def split(base: Any, chunks: list[bytes]) -> list[Any]:
                 raise ProtocolError(f"{version} {stream} {body!r}")
             return body * 2
 
-        def more(self, missing: int) -> bool:
+        def more(self, missing: int) -> Any:
             found.append(missing)
             if not waiting:
-                return False
+                return None
+            if waiting[0] == WHOLE:
+                return waiting.pop(0)
             rest: bytes = self._data[self._offset :]
             self._data, self._offset = rest + waiting.pop(0), 0
             return True
@@ -78,6 +81,12 @@ class SplittingTests(SynchronousTestCase):
             self.assertEqual((second.stream, second.body), (32767, b""))
             self.assertEqual(rest, [9])
             self.assertEqual(type(first).__name__, "Frame")
+
+    def test_made_elsewhere(self) -> None:
+        """A frame that comes in place of bytes is given out as it is."""
+        for base in SPLITTERS:
+            found = split(base, [header(4, 0, 1, 8, 20) + b"abc", WHOLE])
+            self.assertEqual(found, [9, 17, WHOLE, 17])
 
     def test_outside(self) -> None:
         """An offset that is not in the data reads nothing."""

@@ -44,6 +44,29 @@ class ReadBufferTests(SynchronousTestCase):
         self.assertEqual(buffer.pop(), (b"abcd", 0))
         self.assertEqual(buffer.size, 0)
 
+    def test_pieces(self) -> None:
+        """A unit comes out as it lies: a whole chunk is the one that went in, of others there are views."""
+        buffer = ReadBuffer(capacity=2)
+        first, second = b"a" * 2000, b"b" * 3000
+        buffer.append(first)
+        buffer.append(second)
+        pieces = buffer.pieces(4000)
+        self.assertIs(pieces[0], first)
+        self.assertIs(type(pieces[1]), memoryview)
+        self.assertEqual(b"".join(pieces), first + second[:2000])
+        self.assertEqual(buffer.take(1000), second[2000:])
+        self.assertEqual(buffer.size, 0)
+
+    def test_pieces_of_what_is_merged(self) -> None:
+        """What was taken stays as it was when the rest of its chunk grows."""
+        buffer = ReadBuffer(capacity=8000)
+        buffer.append(b"a" * 2000)
+        buffer.append(b"b" * 2000)
+        pieces = buffer.pieces(1500)
+        buffer.append(b"c" * 2000)
+        self.assertEqual(b"".join(pieces), b"a" * 1500)
+        self.assertEqual(buffer.take(4500), b"a" * 500 + b"b" * 2000 + b"c" * 2000)
+
     def test_take_too_much(self) -> None:
         """Asking for more than is held takes nothing."""
         buffer = ReadBuffer()

@@ -23,7 +23,8 @@ def payloads(data: bytes, compressed: bool) -> list[tuple[bytes, bool]]:
     reader = SegmentReader(buffer, compressed)
     found = []
     while (payload := reader.next_payload()) is not None:
-        found.append(payload)
+        pieces, self_contained = payload
+        found.append((b"".join(pieces), self_contained))
     return found
 
 
@@ -37,6 +38,7 @@ class ChecksumTests(SynchronousTestCase):
     def test_crc32(self) -> None:
         """The server's own initial bytes go first."""
         self.assertEqual(crc32(b"123456789"), 0xE2A261A7)
+        self.assertEqual(crc32(b"1234", memoryview(b"56"), b"", b"789"), 0xE2A261A7)
 
 
 class EncodeTests(SynchronousTestCase):

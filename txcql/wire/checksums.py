@@ -40,6 +40,12 @@ crc24: Callable[[bytes], int] = compiled_splitting.crc24 if COMPILED else crc24_
 """The one of both that is faster."""
 
 
-def crc32(payload: bytes) -> int:
-    """The CRC32 of a segment's payload as stored, that is, after compression."""
-    return zlib.crc32(payload, _CRC32_INITIAL)
+def crc32(*pieces: bytes | bytearray | memoryview) -> int:
+    """The CRC32 of a segment's payload as stored, that is, after compression.
+
+    :param pieces: the payload, cut anywhere.
+    """
+    crc = _CRC32_INITIAL
+    for piece in pieces:
+        crc = zlib.crc32(piece, crc)
+    return crc

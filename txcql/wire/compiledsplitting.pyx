@@ -74,8 +74,9 @@ cdef class FrameSplitter:
                 missing = start + length - size
             else:
                 missing = HEADER_SIZE - (size - self._offset)
-            if not self.more(missing):
-                return None
+            found = self.more(missing)
+            if found is not True:
+                return found
 
 
 cdef object make_frame(const uint8_t *header, bytes body):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from txcql.errors import ProtocolError, TLSError
 from txcql.wire.compiled import COMPILED, compiled_splitting
@@ -22,7 +22,7 @@ from txcql.wire.constants import (
     NATIVE_VERSIONS,
     RESPONSE,
 )
-from txcql.wire.readbuffer import ReadBuffer
+from txcql.wire.readbuffer import Piece, ReadBuffer, joined
 from txcql.wire.segments import MAX_PAYLOAD, SegmentReader, encode_segment, encode_segments
 from txcql.wire.splitting import Frame, FrameSplitter
 
@@ -35,6 +35,7 @@ pack_header = _HEADER.pack
 """Header bytes of (version, flags, stream, opcode, body length)."""
 
 _WORTH_COMPRESSING = 64
+_SMALL_PIECE = 4096  # Smaller ones of a large frame are merged.
 _TLS = (b"\x15\x03", b"\x16\x03")  # an alert, a handshake
 
 
@@ -209,60 +210,72 @@ class FrameCodec(_Splitter):
                 f"a frame of {length} bytes is over the limit: max_frame_size is {self.max_frame_size}"
             )
 
-    def more(self, missing: int) -> bool:
+    def more(self, missing: int) -> Frame | Literal[True] | None:
         if self._segments is None:
             return self._fill(missing)
         return self._fill_from_segment(self._segments)
 
-    def _fill(self, missing: int) -> bool:
+    def _fill(self, missing: int) -> Frame | Literal[True] | None:
         """Make the frame in progress whole from the Read Buffer, if that has enough."""
         buffer = self._buffer
         rest = self._data[self._offset :]
         if buffer.size < missing:
             # What has been given out is not kept: it may have been large.
             self._data, self._offset = rest, 0
-            return False
+            return None
+        if len(rest) >= HEADER_SIZE and missing > buffer.capacity:
+            self._data, self._offset = b"", 0
+            return self._large_frame(rest, buffer.take(missing, rest[HEADER_SIZE:]))
         if rest:
             self._data, self._offset = buffer.take(missing, rest), 0
         else:
             self._data, self._offset = buffer.pop()
         return True
 
-    def _fill_from_segment(self, segments: SegmentReader) -> bool:
+    def _fill_from_segment(self, segments: SegmentReader) -> Frame | Literal[True] | None:
         """Make the next payload the current bytes, if a whole segment, or large frame, is there."""
         if self._offset < len(self._data):
             raise ProtocolError("a self-contained segment ends inside a frame")
         self._data, self._offset = b"", 0
         while (found := segments.next_payload()) is not None:
-            payload, self_contained = found
+            pieces, self_contained = found
             if self_contained:
                 if self._large is not None:
                     raise ProtocolError("a self-contained segment comes inside a large frame")
-                self._data = payload
+                self._data = joined(pieces)
                 return True
-            if self._add_piece(payload):
-                return True
-        return False
+            frame = self._add_to_large(pieces)
+            if frame is not None:
+                return frame
+        return None
 
-    def _add_piece(self, payload: bytes) -> bool:
-        """Add a piece of a large frame; true if that completes it."""
+    def _add_to_large(self, pieces: list[Piece]) -> Frame | None:
+        """Add the payload of a segment to a large frame; the frame, if that completes it."""
         if self._large is None:
-            self._large = ReadBuffer(self._buffer.capacity)
+            self._large = ReadBuffer(_SMALL_PIECE)
         large = self._large
-        large.append(payload)
+        for piece in pieces:
+            large.append(piece)
         if self._large_header is None:
             if large.size < HEADER_SIZE:
-                return False
+                return None
             self._large_header = large.take(HEADER_SIZE)
-        version, _, _, _, length = _unpack_header(self._large_header)
-        self.check_header(self._large_header, version, length)
+        header = self._large_header
+        version, _, _, _, length = _unpack_header(header)
+        self.check_header(header, version, length)
         if large.size < length:
-            return False
+            return None
         if large.size > length:
             raise ProtocolError("the last segment of a large frame holds more than its tail")
-        self._data = large.take(length, self._large_header)
         self._large = self._large_header = None
-        return True
+        return self._large_frame(header, large.take(length))
+
+    def _large_frame(self, header: bytes, body: bytes) -> Frame:
+        """A frame whose body is a copy of what was received already, and need not be one of that copy."""
+        version, flags, stream, opcode, _ = _unpack_header(header)
+        if flags & FLAG_COMPRESSED and version & 0x7F != 5:
+            body = self.decompressed(body, version, stream)
+        return Frame(version, flags, stream, opcode, body)
 
 
 def _printable(line: bytes) -> str:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 
-__all__ = ["ReadBuffer"]
+__all__ = ["Piece", "ReadBuffer", "joined"]
+
+Piece = bytes | bytearray | memoryview
+
+_WORTH_A_VIEW = 1024
 
 
 class ReadBuffer:
@@ -24,11 +28,11 @@ class ReadBuffer:
     def __init__(self, capacity: int = 65536) -> None:
         self.capacity = capacity
         self.size = 0
-        self._chunks: deque[bytes | bytearray] = deque()
+        self._chunks: deque[Piece] = deque()
         self._start = 0
 
-    def append(self, data: bytes) -> None:
-        """Add a received chunk."""
+    def append(self, data: Piece) -> None:
+        """Add a received chunk. It must not change from now on."""
         if not data:
             return
         chunks = self._chunks
@@ -59,27 +63,49 @@ class ReadBuffer:
         """What is held of the oldest chunk."""
         return bytes(self._chunks[0][self._start :]) if self._chunks else b""
 
+    def pieces(self, count: int) -> list[Piece]:
+        """Remove the oldest ``count`` bytes, as they lie: nothing is joined, and little is copied.
+
+        :raises IndexError: fewer are held.
+        """
+        if count > self.size:
+            raise IndexError(f"{count} bytes asked for, {self.size} held")
+        self.size -= count
+        chunks = self._chunks
+        pieces: list[Piece] = []
+        while count:
+            chunk = chunks[0]
+            start = self._start
+            end = start + count
+            if end < len(chunk):
+                self._start = end
+            else:
+                chunks.popleft()
+                self._start = 0
+                end = len(chunk)
+            count -= end - start
+            if end - start < _WORTH_A_VIEW or isinstance(chunk, bytearray):
+                # What is merged into may still grow, and could not under a view.
+                pieces.append(bytes(chunk[start:end]))
+            elif end - start == len(chunk):
+                pieces.append(chunk)
+            else:
+                pieces.append(memoryview(chunk)[start:end])
+        return pieces
+
     def take(self, count: int, before: bytes = b"") -> bytes:
         """Remove the oldest ``count`` bytes.
 
         :param before: bytes to put before them, at no further copy.
         :raises IndexError: fewer are held.
         """
-        if count > self.size:
-            raise IndexError(f"{count} bytes asked for, {self.size} held")
-        self.size -= count
-        pieces: list[bytes | bytearray] = [before] if before else []
-        while count:
-            chunk = self._chunks[0]
-            start = self._start
-            piece = chunk[start : start + count]
-            count -= len(piece)
-            if start + len(piece) == len(chunk):
-                self._chunks.popleft()
-                self._start = 0
-            else:
-                self._start = start + len(piece)
-            pieces.append(piece)
-        if len(pieces) == 1 and isinstance(pieces[0], bytes):
-            return pieces[0]
-        return b"".join(pieces)
+        if before:
+            return b"".join((before, *self.pieces(count)))
+        return joined(self.pieces(count))
+
+
+def joined(pieces: list[Piece]) -> bytes:
+    """The bytes of all of them, copied no more than must be."""
+    if len(pieces) == 1 and isinstance(pieces[0], bytes):
+        return pieces[0]
+    return b"".join(pieces)

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from txcql.errors import ProtocolError
 from txcql.wire.checksums import crc24, crc32
 from txcql.wire.compression import lz4_compress, lz4_decompress
-from txcql.wire.readbuffer import ReadBuffer
+from txcql.wire.readbuffer import Piece, ReadBuffer, joined
 
 __all__ = ["MAX_PAYLOAD", "SegmentReader", "encode_segment", "encode_segments"]
 
@@ -91,8 +91,8 @@ class SegmentReader:
         self._header_size = 5 if compressed else 3
         self._pending: tuple[int, int, bool] | None = None
 
-    def next_payload(self) -> tuple[bytes, bool] | None:
-        """The next payload and whether it is self-contained; ``None`` if more bytes are needed.
+    def next_payload(self) -> tuple[list[Piece], bool] | None:
+        """The next payload, in pieces, and whether it is self-contained; ``None`` if more bytes are needed.
 
         :raises ProtocolError: a checksum or a length is wrong: the link cannot go on.
         """
@@ -105,11 +105,11 @@ class SegmentReader:
         stored_size, size, self_contained = pending
         if buffer.size < stored_size + _CRC32_SIZE:
             return None
-        stored = buffer.take(stored_size)
-        if int.from_bytes(buffer.take(_CRC32_SIZE), "little") != crc32(stored):
+        stored = buffer.pieces(stored_size)
+        if int.from_bytes(buffer.take(_CRC32_SIZE), "little") != crc32(*stored):
             raise ProtocolError("the CRC32 of a segment's payload is wrong")
         self._pending = None
-        return (lz4_decompress(stored, size) if size else stored), self_contained
+        return ([lz4_decompress(joined(stored), size)] if size else stored), self_contained
 
     def _read_header(self, data: bytes) -> tuple[int, int, bool]:
         header = data[: self._header_size]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from txcql.wire.constants import FLAG_COMPRESSED, HEADER_SIZE, RESPONSE
 
@@ -72,8 +72,9 @@ class FrameSplitter:
                 missing = end - len(data)
             else:
                 missing = start - len(data)
-            if not self.more(missing):
-                return None
+            found = self.more(missing)
+            if found is not True:
+                return found
 
     def check_header(self, data: bytes, version: int, length: int) -> None:
         """Look at a header that is not the expected one.
@@ -90,9 +91,11 @@ class FrameSplitter:
         """
         raise NotImplementedError
 
-    def more(self, missing: int) -> bool:
-        """Replace the bytes by some that begin with the frame in progress, or say that it is not there.
+    def more(self, missing: int) -> Frame | Literal[True] | None:
+        """Get at bytes that are not among the current ones.
 
-        :param missing: how many more bytes it needs, as far as that is known.
+        :param missing: how many more bytes the frame in progress needs, as far as that is known.
+        :returns: ``True``: the current bytes are others now, which begin with the frame in progress; or that
+            frame itself, because it was better made elsewhere; or ``None``: they have not been received.
         """
         raise NotImplementedError

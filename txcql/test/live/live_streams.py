@@ -237,7 +237,7 @@ async def test_a_stream_of_its_own_connection(filled, reactor, keyspace):
     shared = connections(filled)
     consumer = SlowConsumer(reactor, ROWS)
     consumer.rate = 0
-    delivered = filled.stream("SELECT id, data FROM many", page_size=20_000, dedicated=True).deliver_to(
+    delivered = filled.stream("SELECT id, data FROM many", page_size=5_000, dedicated=True).deliver_to(
         consumer
     )
     while consumer.count < 1000:
@@ -251,7 +251,7 @@ async def test_a_stream_of_its_own_connection(filled, reactor, keyspace):
     while reactor.seconds() < end:
         await filled.execute("SELECT id FROM many WHERE part = 1 AND id = 1")
         await deferLater(reactor, 0.02)
-    assert memory() - at_start <= 40 * MIB, "the page in progress, and one more in the buffers"
+    assert memory() - at_start <= 16 * MIB, "the page in progress, and one more in the buffers"
     consumer.take_all()
     assert await delivered == ROWS
     assert consumer.seen == bytes([1]) * ROWS
