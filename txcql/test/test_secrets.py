@@ -53,6 +53,10 @@ class SecretsTestCase(ScriptedTestCase):
 
     def setUp(self) -> None:
         super().setUp()
+        # What is there already, other tests' objects among it, is not searched.
+        gc.collect()
+        gc.freeze()
+        self.addCleanup(gc.unfreeze)
         self.events: list[LogEvent] = []
         self.errors: list[BaseException] = []
         observer: Any = self.events.append
