@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 import pytest_twisted  # type: ignore[import-untyped]
-from playwright.async_api import async_playwright
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import deferLater
 from twisted.web.server import Site
@@ -104,6 +103,9 @@ class Shown:
 
         :param path: The browser's.
         """
+        # Large, and for these tests alone: tox installs it where they run, in "full".
+        from playwright.async_api import async_playwright
+
         self._playwright = await async_playwright().start()
         self._browser = await self._playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         context = await self._browser.new_context(viewport={"width": 1100, "height": 900})
