@@ -82,7 +82,7 @@ V40 = Release("4.0.17", agent="jamm-0.3.2.jar", old_names=True)
 
 RELEASES = {"5.0": V50, "4.1": V41, "4.0": V40}
 
-#: What a layout runs that does not ask for a release: the variable has the live tests run against another one.
+#: What a layout runs that names no release: the variable has the live tests run against another one.
 USUAL = RELEASES[os.environ.get("TXCQL_CASSANDRA", "5.0")]
 
 SMALL = {"memtable_heap_space": "32MiB", "concurrent_reads": 4, "concurrent_writes": 4}
