@@ -9,6 +9,8 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -256,15 +258,28 @@ async def test_everybody_can_use_it(status, tmp_path):
     assert status.complaints == []
 
 
+def hear_ctrl_c() -> None:
+    """The background job of a shell is born deaf to it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@contextmanager
+def started(command: list[Any]) -> Iterator[subprocess.Popen[str]]:
+    """A process that ends at Ctrl-C; and with the test, if it does not."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 def test_monitor(cassandra):
     """It says where the page is, and serves it until Ctrl-C."""
     from urllib.request import urlopen
 
     node = cassandra.nodes[0]
     command = [sys.executable, "-m", "txcql", "monitor", "--contact-point", f"{node.address}:{node.port}"]
-    with subprocess.Popen(
-        [*command, "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True
-    ) as process:
+    with started([*command, "--listen", "127.0.0.1:0"]) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         found = re.match(r"(http://127\.0\.0\.1:\d+/) shows the cluster; Ctrl-C ends it\n", line)
@@ -288,7 +303,7 @@ def test_the_page_of_the_documentation(cassandra):
 
     node = cassandra.nodes[0]
     command = [sys.executable, "-W", "error", examples() / "statuspage.py", node.address]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with started(command) as process:
         assert process.stdout is not None
         address = process.stdout.readline().strip()
         for path, expected in (("", b"<!DOCTYPE html>"), ("metrics", b'txcql_nodes_up{session="shop"} 1')):
