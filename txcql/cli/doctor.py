@@ -159,7 +159,7 @@ class Doctor:
             if failed.step is PROTOCOL or (failed.step is TLS and "certificate" not in failed.reason):
                 return
         if ours is None:
-            raise StepFailed(TLS, f"{name} speaks TLS, and this side does not: give tls=") from None
+            raise StepFailed(TLS, f"{name} speaks TLS, and this link does not: give tls=") from None
         raise StepFailed(TLS, f"{name} does not speak TLS, and this side does: leave out tls=") from None
 
     async def _reach(self, name: str, endpoint: IStreamClientEndpoint) -> None:

@@ -198,7 +198,7 @@ class TLSMistakeTests(TLSTestCase):
                 link.drop() if data[0] < 20 else receive(link, data)
 
             node.receive = hang_up  # type: ignore[method-assign]
-            self.found(f"{NODE} speaks TLS, and this side does not: give tls=")
+            self.found(f"{NODE} speaks TLS, and this link does not: give tls=")
             self.reactor.nodes.clear()
 
     def test_a_plain_node_that_hangs_up(self) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from .problems import CassandraUnavailable
 
-__all__ = ["LAYOUTS", "Layout", "NodeLayout", "Release", "layout_named"]
+__all__ = ["LAYOUTS", "NEWEST", "USUAL", "Layout", "NodeLayout", "Release", "layout_named"]
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,7 @@ V50 = Release("5.0.5")
 V41 = Release("4.1.9", agent="jamm-0.3.2.jar")
 V40 = Release("4.0.17", agent="jamm-0.3.2.jar", old_names=True)
 
+NEWEST = V50
 RELEASES = {"5.0": V50, "4.1": V41, "4.0": V40}
 
 #: What a layout runs that names no release: the variable has the live tests run against another one.

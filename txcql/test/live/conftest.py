@@ -16,6 +16,7 @@ from zope.interface import implementer
 import txcql
 from txcql.test.cassandra import Lease, lease
 from txcql.test.cassandra.remote import Control
+from txcql.test.live.releases import OLDER
 from txcql.test.live.wires import PAIRED_WIRES, Wire
 
 REPLICATION = "{'class': 'SimpleStrategy', 'replication_factor': 1}"
@@ -29,7 +30,8 @@ passed = 0
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark every test below this folder, so that ``-m "not live"`` leaves them out.
 
-    Those that are marked ``full`` are left out unless ``TXCQL_FULL`` is set.
+    Those that are marked ``full`` are left out unless ``TXCQL_FULL`` is set, those marked ``newest`` where
+    the nodes are older.
 
     :param config: Is told which are left out.
     :param items: All tests that were collected.
@@ -38,10 +40,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if str(item.path).startswith(here):
             item.add_marker("live")
-    if not os.environ.get("TXCQL_FULL"):
-        full = [item for item in items if item.get_closest_marker("full")]
-        config.hook.pytest_deselected(items=full)
-        items[:] = [item for item in items if item not in full]
+    left_out = [
+        item
+        for item in items
+        if (item.get_closest_marker("full") and not os.environ.get("TXCQL_FULL"))
+        or (item.get_closest_marker("newest") and OLDER)
+    ]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(scope="session")

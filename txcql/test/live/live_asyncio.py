@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 
 import txcql
 from txcql.test.live.live_programs import output_of
+from txcql.test.live.releases import RELEASE
 from txcql.test.live.wires import PLAIN_WIRES
 
 
@@ -30,5 +31,5 @@ async def test_a_session_of_twisted_in_a_task(open_session, wire):
         result = await session.execute("SELECT release_version FROM system.local")
         return result.one().release_version
 
-    assert await Deferred.fromFuture(asyncio.ensure_future(task())) == "5.0.5"
-    assert (await plain.execute("SELECT release_version FROM system.local")).one() == ("5.0.5",)
+    assert await Deferred.fromFuture(asyncio.ensure_future(task())) == RELEASE
+    assert (await plain.execute("SELECT release_version FROM system.local")).one() == (RELEASE,)

@@ -54,7 +54,7 @@ async def test_mistakes_with_a_secure_node(reactor, secure, tmp_path):
     stranger = Authority(tmp_path, "stranger")
     trusted = ("--tls-trust", str(secure.tls.authority))
     for step, cause, arguments in (
-        ("TLS", "speaks TLS, and this side does not: give tls=", ()),
+        ("TLS", "speaks TLS, and this link does not: give tls=", ()),
         ("TLS", "its authority is not trusted", ("--tls-trust", str(stranger.certificate))),
         ("login", "give username and password", trusted),
         ("login", "are incorrect", (*trusted, "--username", "cassandra", "--password", "wrong")),

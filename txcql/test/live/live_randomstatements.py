@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from txcql.test.conformance.chapters import Chapter, comparable, is_refusal, run_chapter
 from txcql.test.conformance.randomcases import random_chapter
 from txcql.test.conformance.wireclient import WireClient, over_tcp
@@ -16,6 +18,7 @@ STATEMENTS = 400
 KNOWN = 100
 
 
+@pytest.mark.newest
 def test_random_statements(cassandra, capsys):
     """Rows, columns, warnings, errors and pages of each, in tables of many shapes."""
     count = refused = 0

@@ -16,6 +16,7 @@ import txcql
 from txcql.errors import AuthenticationFailed, NoNodeAvailable, SessionClosed
 from txcql.test.live.conftest import REPLICATION
 from txcql.test.live.live_programs import examples
+from txcql.test.live.releases import RELEASE
 from txcql.test.live.wires import PLAIN_WIRES
 
 TEXT = "SELECT release_version FROM system.local"
@@ -38,7 +39,7 @@ async def test_started_and_stopped_twice(reactor, cassandra, wire):
         assert service.session is session
         answers = [session.execute(TEXT) for _ in range(20)]
         await service.stopService()
-        assert [(await answer).one() for answer in answers] == [("5.0.5",)] * 20
+        assert [(await answer).one() for answer in answers] == [(RELEASE,)] * 20
 
 
 async def test_a_refused_login_is_told(reactor, guarded):

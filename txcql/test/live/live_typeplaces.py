@@ -14,6 +14,7 @@ import pytest
 
 import txcql
 from txcql import Date, Duration, Time, Timestamp
+from txcql.test.live.releases import without_vectors
 from txcql.test.live.sizes import sized
 
 # Two of each, the smaller one first in Cassandra's order.
@@ -58,7 +59,7 @@ class Places:
         for kind in VALUES:
             self.columns |= {f"v_{kind}": kind, f"s_{kind}": f"{kind} static"}
             self.columns |= {f"l_{kind}": f"list<{kind}>", f"m_{kind}": f"map<int, {kind}>"}
-            self.columns[f"x_{kind}"] = f"vector<{kind}, 2>"
+            self.columns |= without_vectors({f"x_{kind}": f"vector<{kind}, 2>"})
         for kind in KEYS:
             self.columns |= {f"e_{kind}": f"set<{kind}>", f"k_{kind}": f"map<{kind}, int>"}
         every = ", ".join(VALUES)
@@ -92,7 +93,8 @@ class Places:
                 row |= {f"p_{kind}": pair[partition], f"c_{kind}": value}
                 row |= {f"e_{kind}": set(pair), f"k_{kind}": {pair[0]: 1, pair[1]: 2}}
         fields = tuple(pair[number & 1] for pair in VALUES.values())
-        return {**row, "t": fields, "u": fields, "f": [fields, (None,) * len(fields)]}
+        row |= {"t": fields, "u": fields, "f": [fields, (None,) * len(fields)]}
+        return {name: row[name] for name in self.columns}
 
 
 def same(one: Any, other: Any) -> bool:
