@@ -308,11 +308,14 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail a run in which fewer tests passed than ``TXCQL_LEAST_TESTS`` demands.
+    """Fail a run in which fewer tests passed than ``TXCQL_LEAST_TESTS`` demands; of an older release, three
+    quarters of them.
 
     :param session: The run.
     """
     least = int(os.environ.get("TXCQL_LEAST_TESTS") or "0")
+    if OLDER:
+        least = least * 3 // 4
     # A worker of pytest-xdist sees its own tests only; the controller sees all of them.
     is_worker = hasattr(session.config, "workerinput")
     if session.exitstatus == pytest.ExitCode.OK and passed < least and not is_worker:

@@ -16,6 +16,7 @@ BY_DEFAULT = ("conditions", "expiry", "rows")
 CHOSEN = [one for one in CHAPTERS if os.environ.get("TXCQL_FULL") or one.name in BY_DEFAULT]
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize("chapter", CHOSEN, ids=lambda chapter: chapter.name.replace(" ", "_"))
 def test_chapter(cassandra, chapter, capsys):
     """Every statement of a chapter has one answer: the real node's, the recorded one, the fake's."""

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 import txcql
+from txcql.test.live.wires import VERSIONS
 
 ROWS = 30
 
@@ -57,7 +58,7 @@ async def test_versions(open_session, session, keyspace):
     await filled(session)
     text = "SELECT id FROM things WHERE part = 1"
     sessions = {
-        version: await open_session(keyspace=keyspace, protocol_version=version) for version in (3, 4, 5)
+        version: await open_session(keyspace=keyspace, protocol_version=version) for version in VERSIONS
     }
     for version, one in sessions.items():
         state = (await one.execute(text, page_size=10)).paging_state

@@ -16,9 +16,9 @@ import txcql
 from txcql.test.cassandra.layouts import NEWEST
 from txcql.test.live.releases import RELEASE
 from txcql.test.live.sizes import sized
-from txcql.test.live.wires import PLAIN_WIRES, Wire
+from txcql.test.live.wires import PLAIN_WIRES, VERSIONS, Wire
 
-WIRES = [Wire(version, compression) for version in (3, 4, 5) for compression in (None, "lz4")]
+WIRES = [Wire(version, compression) for version in VERSIONS for compression in (None, "lz4")]
 REACTORS = {
     "epoll": "EPollReactor",
     "poll": "PollReactor",

@@ -13,6 +13,7 @@ from txcql.test.cassandra import lease
 from txcql.test.cassandra.layouts import THREE_NODES
 from txcql.test.live.sizes import sized
 from txcql.test.live.waiting import eventually
+from txcql.test.live.wires import VERSIONS
 
 TABLES = {
     "numbers": ("id int, v text, PRIMARY KEY (id)", lambda number: [number]),
@@ -84,7 +85,7 @@ async def known(reactor, session, keyspace):
     await eventually(reactor, lambda: session.cluster.replicas(keyspace, b"key") or None)
 
 
-@pytest.mark.parametrize("version", [3, 5])
+@pytest.mark.parametrize("version", [VERSIONS[0], 5])
 async def test_replicas(reactor, open_session, trio, keyspace, version):
     """More than 99 % of single-partition requests, for keys of each kind, in each version."""
     session = await open_session(

@@ -13,6 +13,7 @@ import pytest
 import txcql
 from txcql import EMPTY, Date, Duration, Time, Timestamp
 from txcql.test.live.releases import without_vectors
+from txcql.test.live.wires import VERSIONS
 
 UTC = timezone.utc
 ONE = UUID("8f6e4b1a-0c3d-4e5f-9a7b-0123456789ab")
@@ -102,10 +103,10 @@ EDGES: dict[str, list[tuple[Any, str]]] = {
     ],
     "timeuuid": [
         (TIME_ONE, str(TIME_ONE)),
-        (txcql.min_uuid_from_time(Timestamp(0)), "min_timeuuid(0)"),
-        (txcql.max_uuid_from_time(Timestamp(0)), "max_timeuuid(0)"),
-        (txcql.min_uuid_from_time(Timestamp(1_356_998_700_123)), "min_timeuuid(1356998700123)"),
-        (txcql.max_uuid_from_time(Timestamp(-1)), "max_timeuuid(-1)"),
+        (txcql.min_uuid_from_time(Timestamp(0)), "minTimeuuid(0)"),
+        (txcql.max_uuid_from_time(Timestamp(0)), "maxTimeuuid(0)"),
+        (txcql.min_uuid_from_time(Timestamp(1_356_998_700_123)), "minTimeuuid(1356998700123)"),
+        (txcql.max_uuid_from_time(Timestamp(-1)), "maxTimeuuid(-1)"),
     ],
     "tinyint": [(0, "0"), (-128, "-128"), (127, "127")],
     "uuid": [(ONE, str(ONE)), (UUID(int=0), str(UUID(int=0))), (TIME_ONE, str(TIME_ONE))],
@@ -218,7 +219,7 @@ async def test_bound_values_are_stored_like_literals(open_session, keyspace):
             f"INSERT INTO edges (n, how, {names}) VALUES ({number}, 'literal', {', '.join(literals)})"
         )
 
-    for version in (3, 4, 5):
+    for version in VERSIONS:
         typed = await open_session(keyspace=keyspace, protocol_version=version)
         raw = await raw_session(open_session, keyspace, protocol_version=version)
         insert = await typed.prepare(
@@ -269,7 +270,7 @@ async def test_empty_values_are_stored_like_those_of_functions(open_session, key
     names = ", ".join(f"v_{kind}" for kind in EMPTIES)
     functions = ", ".join("0x" if kind == "blob" else f"blobAs{kind.capitalize()}(0x)" for kind in EMPTIES)
     await session.execute(f"INSERT INTO empties (how, {names}) VALUES ('function', {functions})")
-    for version in (3, 4, 5):
+    for version in VERSIONS:
         typed = await open_session(keyspace=keyspace, protocol_version=version)
         marks = ", ".join("?" for _ in EMPTIES)
         await typed.execute(
@@ -301,7 +302,7 @@ async def test_short_values_are_padded(open_session, keyspace):
         "INSERT INTO shorts (id, t, u, l) VALUES (1, (5, 'x'), {a: 5, b: 'x'}, [{a: 5, b: 'x'}])"
     )
     await session.execute("ALTER TYPE thing ADD c int")
-    for version in (3, 4, 5):
+    for version in VERSIONS:
         short = await open_session(
             keyspace=keyspace,
             protocol_version=version,

@@ -37,6 +37,10 @@ async def test_the_node_sees_what_the_link_says(open_session, wire):
     assert session.version == wire.version
 
     clients = await session.execute("SELECT * FROM system_views.clients")
+    if "client_options" not in (column.name for column in clients.columns):
+        # In 4.0 a client is known by its driver alone, and by its address.
+        assert ("txcql", txcql.__version__) in {(row.driver_name, row.driver_version) for row in clients}
+        return
     ours = [row for row in clients if (row.client_options or {}).get("APPLICATION_NAME") == name]
     assert len(ours) == 2, "the control connection and one link to the node"
     for row in ours:
