@@ -99,7 +99,7 @@ class LayoutTests(SynchronousTestCase):
         """Heap, agent and compiler are the layout's; what is measured is compiled fully."""
         paths, lib = NodePaths(Path("/cache/node")), Path("/cache/lib")
         commands = {name: node_command("java", LAYOUTS[name], lib, paths, 7199) for name in LAYOUTS}
-        self.assertIn("-Xmx512M", commands["one"])
+        self.assertIn(f"-Xmx{LAYOUTS['one'].heap}M", commands["one"])
         self.assertIn("-javaagent:/cache/lib/jamm-0.3.2.jar", commands["v41"])
         self.assertFalse([flag for flag in commands["one"] if flag.startswith("-javaagent")])
         self.assertIn("-XX:TieredStopAtLevel=1", commands["one"])

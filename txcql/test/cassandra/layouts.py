@@ -105,8 +105,11 @@ LIMITED = {
     "native_transport_max_requests_per_second": 200,
 }
 
+#: MiB. A million rows of 1 KiB, and thousands of 64 KiB behind them, are too much for less.
+HEAP_OF_ONE = 2048 if os.environ.get("TXCQL_FULL") else 512
+
 LAYOUTS: dict[str, Layout] = {
-    "one": Layout(USUAL),
+    "one": Layout(USUAL, heap=HEAP_OF_ONE),
     "bench": Layout(USUAL, jvm=()),
     "three": Layout(USUAL, nodes=THREE_NODES, heap=384, yaml=CALM),
     "secure": Layout(USUAL, heap=384, yaml=SMALL, login=True, tls=True),
