@@ -64,6 +64,7 @@ class Refreshes:
         self._wanted = Wanted()
         self._not_before = float("-inf")
         self._call: IDelayedCall | None = None
+        self._due = 0.0
         self._later = Wanted()
         self._later_call: IDelayedCall | None = None
         self._reading: Deferred[None] | None = None
@@ -121,9 +122,11 @@ class Refreshes:
         now = self._clock.seconds()
         due = now if self._waiters else max(now, self._not_before)
         if self._call is not None:
-            if self._call.getTime() <= due:
+            # The call itself was made for a little later: time went on until it was.
+            if self._due <= due:
                 return
             self._call.cancel()
+        self._due = due
         self._call = self._clock.callLater(due - now, self._begin)
 
     def _begin(self) -> None:

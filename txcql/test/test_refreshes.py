@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -49,6 +52,27 @@ class RefreshesTests(SynchronousTestCase):
 
     def want(self, *keyspaces: str) -> None:
         self.refreshes.want(Wanted(keyspaces=set(keyspaces)))
+
+    def test_a_storm_makes_no_timers(self) -> None:
+        """What waits for its turn is left alone by all that comes until then, while time goes on."""
+        made = []
+        call_later = self.clock.callLater
+
+        def ticking(delay: float, function: Callable[[], object]) -> IDelayedCall:
+            made.append(delay)
+            self.clock.rightNow += 0.0001
+            return call_later(delay, function)
+
+        self.patch(self.clock, "callLater", ticking)
+        self.want("a")
+        self.clock.advance(0)
+        self.readings[0].callback(None)
+        for _ in range(1000):
+            self.want("b")
+            self.clock.advance(0.0005)
+        self.assertEqual(len(made), 2)
+        self.clock.advance(0.6)
+        self.assertEqual(self.read[1][1], Wanted(keyspaces={"b"}))
 
     def test_at_once_and_then_once_in_a_window(self) -> None:
         """The first is read at once; what comes meanwhile is read together, a second later."""
