@@ -65,7 +65,7 @@ class TetherTests(SynchronousTestCase):
 class Straw:
     """A node of straw: a process that sleeps, and is ready when the test says so."""
 
-    address, port, datacenter, rack = "127.9.9.1", 9042, "dc1", "rack1"
+    address, port, datacenter, rack, nice = "127.9.9.1", 9042, "dc1", "rack1", 0
 
     def __init__(self, folder: Path) -> None:
         self.log = folder / "log"

@@ -54,6 +54,7 @@ MODULE_FLAGS = [
 #: Names of 4.1 and later, and what 4.0 calls them, without units.
 OLD_NAMES = {
     "commitlog_sync_period": "commitlog_sync_period_in_ms",
+    "commitlog_segment_size": "commitlog_segment_size_in_mb",
     "memtable_heap_space": "memtable_heap_space_in_mb",
     "user_defined_functions_enabled": "enable_user_defined_functions",
     "materialized_views_enabled": "enable_materialized_views",

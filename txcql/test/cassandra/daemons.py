@@ -25,6 +25,10 @@ class Recipe(Protocol):
     rack: str
 
     @property
+    def nice(self) -> int:
+        """How much the node gives way to other programs; see ``nice(1)``."""
+
+    @property
     def log(self) -> Path:
         """The file for what the node writes, in a folder of its own."""
 
@@ -49,7 +53,7 @@ class Recipe(Protocol):
 
 
 def tethered(
-    command: Sequence[str], output: IO[bytes], folder: Path, held: Sequence[int] = ()
+    command: Sequence[str], output: IO[bytes], folder: Path, held: Sequence[int] = (), nice: int = 0
 ) -> subprocess.Popen[bytes]:
     """Start a program that dies with this process, however this process ends.
 
@@ -59,9 +63,10 @@ def tethered(
     :param output: Where its output and its errors go.
     :param folder: The folder in which it runs.
     :param held: File descriptors that it keeps open.
+    :param nice: How much it gives way to other programs; see ``nice(1)``.
     :returns: The process.
     """
-    tie = [sys.executable, "-I", "-S", tether.__file__, str(getpid())]
+    tie = [sys.executable, "-I", "-S", tether.__file__, str(getpid()), str(nice)]
     return subprocess.Popen(
         [*tie, *command],
         stdin=subprocess.DEVNULL,
@@ -95,7 +100,8 @@ class Daemon:
         """Start the process, which must not be running."""
         self._ready = False
         with open(self.recipe.log, "ab") as log:
-            self._process = tethered(self.recipe.command(), log, self.recipe.log.parent, self._held)
+            command, folder = self.recipe.command(), self.recipe.log.parent
+            self._process = tethered(command, log, folder, self._held, self.recipe.nice)
 
     def alive(self) -> bool:
         """Look whether the process runs, and reap it if it ended.

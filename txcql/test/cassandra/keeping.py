@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import ssl
+import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -29,6 +30,10 @@ KEEPER_LOCK = "keeper.lock"
 SUPERUSER = ("cassandra", "cassandra")
 
 
+#: Where Linux keeps files in memory.
+MEMORY = "/dev/shm"
+
+
 @dataclass
 class CassandraRecipe:
     """How to start one real node, and how to ask it; see :class:`txcql.test.cassandra.daemons.Recipe`."""
@@ -43,6 +48,11 @@ class CassandraRecipe:
     tls: ssl.SSLContext | None
     port: int = NATIVE_PORT
     jmx_port: int = 0
+
+    @property
+    def nice(self) -> int:
+        """How much the node gives way to other programs."""
+        return self.layout.nice
 
     @property
     def log(self) -> Path:
@@ -85,7 +95,9 @@ def make_daemons(layout: Layout, folder: Path, held: list[int]) -> tuple[list[Da
     :raises CassandraUnavailable: if something that is needed is missing.
     """
     for leftover in [*folder.glob("node*"), folder / "tls"]:
-        shutil.rmtree(leftover, ignore_errors=True)
+        shutil.rmtree(leftover.resolve(), ignore_errors=True)
+        if leftover.is_symlink():
+            leftover.unlink()
     java, jars = find_java(), jars_folder(layout.release)
     addresses = free_addresses(len(layout.nodes))
     tls = make_certificates(folder / "tls", addresses) if layout.tls else None
@@ -93,6 +105,8 @@ def make_daemons(layout: Layout, folder: Path, held: list[int]) -> tuple[list[Da
     daemons = []
     for index, node in enumerate(layout.nodes):
         paths = NodePaths(folder / f"node{index}")
+        if layout.in_memory:
+            paths.folder.symlink_to(tempfile.mkdtemp(prefix=f"txcql-{folder.name}-", dir=MEMORY))
         write_files(layout, index, paths, node_settings(layout, index, addresses, paths, tls))
         recipe = CassandraRecipe(
             layout, addresses[index], node.datacenter, node.rack, paths, java, jars, context

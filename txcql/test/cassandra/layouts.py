@@ -54,6 +54,9 @@ class Layout:
     :ivar yaml: Settings for ``cassandra.yaml``, under the names of 4.1 and later; they win over ours.
     :ivar jvm: Further flags for each node's JVM; the default compiles with C1 only, which starts faster
         and runs slower, so a layout for measuring speed leaves it out.
+    :ivar nice: How much the nodes give way to the client on the same cores; see ``nice(1)``.
+    :ivar in_memory: True if the nodes' files are in memory: where they share one disk, the flushes of one
+        node stop the others.
     :ivar login: True if the nodes ask for a user name and a password.
     :ivar tls: True if the native port speaks TLS only.
     :ivar client_certificates: True if the nodes also ask the client for a certificate; needs ``tls``.
@@ -64,6 +67,8 @@ class Layout:
     heap: int = 512
     yaml: Mapping[str, object] = field(default_factory=dict)
     jvm: tuple[str, ...] = ("-XX:TieredStopAtLevel=1",)
+    nice: int = 0
+    in_memory: bool = False
     login: bool = False
     tls: bool = False
     client_certificates: bool = False
@@ -98,6 +103,17 @@ THREE_NODES = (
 #: the others do not yet know to be down.
 CALM = {**SMALL, "dynamic_snitch": False}
 
+#: Nodes that are to answer soon on the cores of one machine, which they share: few threads, few collections
+#: of garbage, a commit log whose next segment, which a dropped table begins, is made in no time, and no flush
+#: of the schema at each change.
+SWIFT = {**CALM, "native_transport_max_threads": 6, "commitlog_segment_size": "4MiB"}
+SWIFT_JVM = (
+    "-Xmn1700M",
+    "-Dio.netty.eventLoopThreads=1",
+    "-Dcassandra.test.flush_local_schema_changes=false",
+    "-Dcassandra.unsafesystem=true",
+)
+
 #: So many requests a second are too many; a driver needs some to learn the schema.
 LIMITED = {
     **SMALL,
@@ -112,6 +128,7 @@ LAYOUTS: dict[str, Layout] = {
     "one": Layout(USUAL, heap=HEAP_OF_ONE),
     "bench": Layout(USUAL, jvm=()),
     "three": Layout(USUAL, nodes=THREE_NODES, heap=384, yaml=CALM),
+    "swift": Layout(USUAL, nodes=THREE_NODES, heap=2048, yaml=SWIFT, jvm=SWIFT_JVM, nice=10, in_memory=True),
     "secure": Layout(USUAL, heap=384, yaml=SMALL, login=True, tls=True),
     "login": Layout(USUAL, heap=384, yaml=SMALL, login=True),
     "mutual": Layout(USUAL, heap=384, yaml=SMALL, tls=True, client_certificates=True),
