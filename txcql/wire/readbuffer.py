@@ -68,6 +68,34 @@ class ReadBuffer:
 
         :raises IndexError: fewer are held.
         """
+        return [self.take(count)] if count < _WORTH_A_VIEW else self._cut(count)
+
+    def take(self, count: int, before: bytes = b"") -> bytes:
+        """Remove the oldest ``count`` bytes.
+
+        :param before: bytes to put before them, at no further copy.
+        :raises IndexError: fewer are held.
+        """
+        if before:
+            return b"".join((before, *self._cut(count)))
+        if 0 < count <= self.size:
+            chunk = self._chunks[0]
+            start = self._start
+            end = start + count
+            if end <= len(chunk) and isinstance(chunk, bytes):
+                # It lies in one chunk, as nearly all does that is small.
+                self.size -= count
+                if end < len(chunk):
+                    self._start = end
+                else:
+                    self._chunks.popleft()
+                    self._start = 0
+                return chunk[start:end]
+        return joined(self._cut(count))
+
+    # Inside.
+
+    def _cut(self, count: int) -> list[Piece]:
         if count > self.size:
             raise IndexError(f"{count} bytes asked for, {self.size} held")
         self.size -= count
@@ -92,16 +120,6 @@ class ReadBuffer:
             else:
                 pieces.append(memoryview(chunk)[start:end])
         return pieces
-
-    def take(self, count: int, before: bytes = b"") -> bytes:
-        """Remove the oldest ``count`` bytes.
-
-        :param before: bytes to put before them, at no further copy.
-        :raises IndexError: fewer are held.
-        """
-        if before:
-            return b"".join((before, *self.pieces(count)))
-        return joined(self.pieces(count))
 
 
 def joined(pieces: list[Piece]) -> bytes:

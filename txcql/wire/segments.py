@@ -112,10 +112,10 @@ class SegmentReader:
         return ([lz4_decompress(joined(stored), size)] if size else stored), self_contained
 
     def _read_header(self, data: bytes) -> tuple[int, int, bool]:
-        header = data[: self._header_size]
-        if int.from_bytes(data[self._header_size :], "little") != crc24(header):
+        fields = int.from_bytes(data, "little")
+        size = self._header_size
+        if fields >> 8 * size != crc24(data[:size]):
             raise ProtocolError("the CRC24 of a segment's header is wrong")
-        fields = int.from_bytes(header, "little")
         if self._compressed:
             return fields & MAX_PAYLOAD, fields >> 17 & MAX_PAYLOAD, bool(fields >> 34 & 1)
         return fields & MAX_PAYLOAD, 0, bool(fields >> 17 & 1)
