@@ -36,6 +36,9 @@ pack_header = _HEADER.pack
 
 _WORTH_COMPRESSING = 64
 _SMALL_PIECE = 4096  # Smaller ones of a large frame are merged.
+# The allocator of glibc keeps twice the largest block that was ever freed, and gives what is more back to the
+# system: the memory of each page of rows would be fetched anew. So such a block is freed once.
+_ADAPT_TO = 2 << 20
 _TLS = (b"\x15\x03", b"\x16\x03")  # an alert, a handshake
 
 
@@ -69,6 +72,7 @@ class FrameCodec(_Splitter):
     """
 
     __slots__ = (
+        "_adapted",
         "_buffer",
         "_large",
         "_large_header",
@@ -99,6 +103,7 @@ class FrameCodec(_Splitter):
             self.compressor = body_compressor(compression)
         self._buffer = ReadBuffer(read_buffer_size)
         self._strict = False
+        self._adapted = False
         self._segments: SegmentReader | None = None
         self._large: ReadBuffer | None = None
         self._large_header: bytes | None = None
@@ -272,6 +277,9 @@ class FrameCodec(_Splitter):
 
     def _large_frame(self, header: bytes, body: bytes) -> Frame:
         """A frame whose body is a copy of what was received already, and need not be one of that copy."""
+        if not self._adapted:
+            self._adapted = True
+            bytes(_ADAPT_TO)
         version, flags, stream, opcode, _ = _unpack_header(header)
         if flags & FLAG_COMPRESSED and version & 0x7F != 5:
             body = self.decompressed(body, version, stream)
