@@ -1,7 +1,7 @@
-"""Where the time of a point read goes: the parts of txcql, Twisted and the application, in shares of the CPU.
+"""Where the time of a request goes: the parts of txcql, Twisted, the application and the kernel.
 
-``python bench/shares.py`` runs 256 point reads in flight against the canned server under a sampling profiler,
-for the pure and for the compiled build, and prints one Markdown table.
+``python bench/shares.py`` runs four of the workloads of ``run.py`` against the canned server under a sampling
+profiler, for the pure and for the compiled build, and prints one Markdown table.
 """
 
 from __future__ import annotations
@@ -10,12 +10,11 @@ import argparse
 import csv
 import sys
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-from answers import Statement, point_statement
 from harness import (
-    BUILD,
     CLIENTS,
     BenchmarkError,
     built_variables,
@@ -24,10 +23,19 @@ from harness import (
     markdown,
     run_script,
     serving,
+    spell,
     txcql_fact,
 )
+from run import Workload, make_workloads
 
-REQUESTS = 300_000
+REQUESTS = {"point-256": 300_000, "insert-256": 300_000, "point-1": 60_000, "page-untouched": 3_000}
+"""Workload -> measured requests."""
+TITLES = {
+    "point-256": "point read",
+    "insert-256": "insert",
+    "point-1": "point read, 1 in flight",
+    "page-untouched": "untouched page",
+}
 DEFERRED = "Deferred (Twisted)"
 TRANSPORT = "reactor, transport and system calls (Twisted)"
 APPLICATION = "the application: its loop, callbacks and checks"
@@ -58,23 +66,65 @@ def part_of(file: str) -> str:
     return OURS["wire"] if file.startswith("<") and not file.startswith("<frozen") else OTHER
 
 
-def sampled(statement: Statement, port: int, pure: bool, requests: int) -> dict[str, Any]:
-    """What the client said."""
-    what = f"point reads, {'pure' if pure else 'compiled'}"
-    job = make_job(statement, 256, requests // 5, requests, port)
+@dataclass(frozen=True)
+class Profile:
+    """What a client said of one workload.
+
+    :ivar build: Which txcql it ran.
+    :ivar cpu: Microseconds of a request.
+    :ivar kernel: How many of them the kernel took.
+    :ivar faults: Page faults of a request.
+    :ivar samples: File, function and how often it was seen there, the most frequent first.
+    """
+
+    build: dict[str, Any]
+    cpu: float
+    kernel: float
+    faults: float
+    samples: list[list[Any]]
+
+    def microseconds(self) -> dict[str, float]:
+        """Part -> microseconds of a request."""
+        counts: Counter[str] = Counter()
+        for file, _, count in self.samples:
+            counts[part_of(file)] += count
+        return {part: counts[part] / counts.total() * self.cpu for part in ORDER}
+
+    def functions(self, most: int) -> list[str]:
+        """The functions that take most, with their microseconds."""
+        total = sum(count for *_, count in self.samples)
+        return [
+            f"{count / total * self.cpu:7.2f} {function} {'/'.join(PurePath(file).parts[-2:])}"
+            for file, function, count in self.samples[:most]
+        ]
+
+
+def sampled(workload: Workload, port: int, pure: bool, requests: int) -> Profile:
+    """Run it."""
+    what = f"{workload.name}, {'pure' if pure else 'compiled'}"
+    job = make_job(workload.statement, workload.in_flight, requests // 5, requests, port)
     result = run_script(what, "sampled_client.py", job, variables=built_variables(pure=pure))
-    check_result(what, result, statement, requests)
+    check_result(what, result, workload.statement, requests)
     if result["build"]["compiled"] is pure:
         raise BenchmarkError(f"{what}: the other build ran")
-    return result
+    each = 1e6 / requests
+    return Profile(
+        result["build"],
+        result["cpu"] * each,
+        result["kernel"] * each,
+        result["faults"] / requests,
+        result["samples"],
+    )
 
 
-def shares_of(samples: list[list[Any]]) -> dict[str, float]:
-    """Part -> share of all samples."""
-    counts: Counter[str] = Counter()
-    for file, _, count in samples:
-        counts[part_of(file)] += count
-    return {part: counts[part] / counts.total() for part in ORDER}
+def table(profiles: dict[str, Profile]) -> tuple[list[str], list[list[str]]]:
+    """Titles and rows: a row for each part, a column for each profile."""
+    parts = [profile.microseconds() for profile in profiles.values()]
+    rows = [[part, *(f"{each[part]:.2f}" for each in parts)] for part in ORDER]
+    rows.append(["all", *(f"{profile.cpu:.2f}" for profile in profiles.values())])
+    rows.append(["of it in the kernel", *(f"{profile.kernel:.2f}" for profile in profiles.values())])
+    rows.append(["page faults, not µs", *(spell(profile.faults) for profile in profiles.values())])
+    return ["part, µs of a request", *profiles], rows
 
 
 def main() -> int:
@@ -84,41 +134,28 @@ def main() -> int:
     parser.add_argument("--functions", type=int, default=0, help="so many functions as well, the first ones")
     parser.add_argument("--csv", type=Path, help="write the table to this file as well")
     options = parser.parse_args()
-    BUILD.mkdir(exist_ok=True)
-    statement = point_statement()
-    requests = REQUESTS // 5 if options.quick else REQUESTS
+    workloads = make_workloads()
+    profiles = {}
     try:
-        with serving([statement]) as port:
-            results = {
-                "pure": sampled(statement, port, True, requests),
-                "compiled": sampled(statement, port, False, requests),
-            }
+        with serving([workloads[name].statement for name in REQUESTS]) as port:
+            for name, requests in REQUESTS.items():
+                for build in ("pure", "compiled"):
+                    count = requests // 5 if options.quick else requests
+                    profiles[f"{TITLES[name]}: {build}"] = sampled(
+                        workloads[name], port, build == "pure", count
+                    )
     except BenchmarkError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
-    costs = {build: result["cpu"] / requests * 1e6 for build, result in results.items()}
-    shares = {build: shares_of(result["samples"]) for build, result in results.items()}
-    titles = ["part", *(f"{build}, {unit}" for build in results for unit in ("%", "µs"))]
-    rows = [
-        [part, *(cell for build in results for cell in spell_share(shares[build][part], costs[build]))]
-        for part in ORDER
-    ]
-    rows.append(["all", *(cell for build in results for cell in spell_share(1.0, costs[build]))])
-    print(f"- {txcql_fact(results['compiled']['build'])}\n")
+    titles, rows = table(profiles)
+    print(f"- {txcql_fact(next(iter(profiles.values())).build)}\n")
     print(markdown(titles, rows, titles[1:]))
-    for build, result in results.items():
-        total = sum(count for *_, count in result["samples"])
-        for file, function, count in result["samples"][: options.functions]:
-            print(f"{build} {count / total * 100:5.1f} % {function} {'/'.join(PurePath(file).parts[-2:])}")
+    for name, profile in profiles.items() if options.functions else ():
+        print(f"\n{name}", *profile.functions(options.functions), sep="\n")
     if options.csv:
-        with open(options.csv, "w", newline="", encoding="utf-8") as table:
-            csv.writer(table, lineterminator="\n").writerows([titles, *rows])
+        with open(options.csv, "w", newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerows([titles, *rows])
     return 0
-
-
-def spell_share(share: float, cost: float) -> list[str]:
-    """Two cells: per cent, and microseconds of a request."""
-    return [f"{share * 100:.1f}", f"{share * cost:.2f}"]
 
 
 if __name__ == "__main__":

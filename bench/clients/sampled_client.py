@@ -1,11 +1,14 @@
 """txcql under a sampling profiler: which function its process is in, some hundred times a second of CPU.
 
+And how much of its CPU time the kernel takes, and how often it has no memory where it looks for it.
+
 It runs what ``txcql_client.py`` runs. A sample in compiled code, in the interpreter or in the kernel counts
 for the Python function that called it.
 """
 
 from __future__ import annotations
 
+import resource
 import signal
 from collections import Counter
 from types import FrameType
@@ -19,6 +22,8 @@ INTERVAL = 0.001
 """Seconds of CPU between two samples; the kernel may make it more."""
 
 samples: Counter[tuple[str, str]] = Counter()
+usages: list[tuple[float, int]] = []
+"""Seconds in the kernel, and page faults, when each phase began."""
 
 
 class SampledLoad(load.Load):
@@ -31,6 +36,8 @@ class SampledLoad(load.Load):
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGPROF, sample)
         signal.setitimer(signal.ITIMER_PROF, seconds, seconds)
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        usages.append((usage.ru_stime, usage.ru_minflt))
         super().begin(phase, requests, touch)
 
 
@@ -43,7 +50,9 @@ def sample(number: int, frame: FrameType | None) -> None:
 def report(measured: dict[str, Any], **build: object) -> None:
     """Print the result, and the samples with it."""
     found = [[*where, count] for where, count in samples.most_common()]
-    load.report({**measured, "samples": found}, **build)
+    (kernel, faults), (kernel_then, faults_then) = usages[1:3]
+    used = {"kernel": kernel_then - kernel, "faults": faults_then - faults}
+    load.report({**measured, **used, "samples": found}, **build)
 
 
 if __name__ == "__main__":
