@@ -53,6 +53,7 @@ class SteadyLoad:
         self._clock = clock
         self._make = make
         self._number = 0
+        self._missing = 0
         self._unanswered: set[int] = set()
         self._stopped = False
         for _ in range(in_flight):
@@ -89,6 +90,11 @@ class SteadyLoad:
 
     # Inside.
 
+    def _refill(self) -> None:
+        missing, self._missing = self._missing, 0
+        for _ in range(missing):
+            self._begin()
+
     def _begin(self) -> None:
         if self._stopped:
             # Its turn has come too late.
@@ -114,6 +120,8 @@ class SteadyLoad:
             self.last[outcome.coordinator] = now
         if not self._stopped:
             # In a turn of its own: what fails at once must not end in recursion.
-            self._clock.callLater(0, self._begin)
+            if not self._missing:
+                self._clock.callLater(0, self._refill)
+            self._missing += 1
         elif not self._unanswered and not self.done.called:
             self.done.callback(None)
