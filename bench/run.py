@@ -79,13 +79,10 @@ class Client:
     variant: str = ""
     requirements: tuple[str, ...] = ()
     """What its own environment holds besides Twisted; none: it runs in the interpreter of this script."""
+    ours: bool = False
+    """Whether it is txcql."""
     pure: bool = False
     """Of txcql: without its compiled modules."""
-
-    @property
-    def ours(self) -> bool:
-        """Whether it is txcql."""
-        return self.script == "txcql_client.py"
 
 
 @dataclass(frozen=True)
@@ -106,8 +103,8 @@ ACSYLLA = ("acsylla==1.2.*",)
 SCYLLADB_RS = ("scylladb-rs-driver==0.2.*",)
 PURE, COMPILED = "txcql", "txcql-compiled"
 CLIENTS = (
-    Client(PURE, "txcql, pure Python", "txcql_client.py", "fast", pure=True),
-    Client(COMPILED, "txcql, compiled", "txcql_client.py", "fast"),
+    Client(PURE, "txcql, pure Python", "txcql_client.py", "fast", ours=True, pure=True),
+    Client(COMPILED, "txcql, compiled", "txcql_client.py", "fast", ours=True),
     Client(
         "cassandra-driver", "cassandra-driver on Twisted",
         "cassandra_driver_client.py", "slow", "default", CASSANDRA_DRIVER,

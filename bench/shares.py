@@ -10,23 +10,19 @@ import argparse
 import csv
 import sys
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 
 from harness import (
     CLIENTS,
     BenchmarkError,
-    built_variables,
-    check_result,
-    make_job,
     markdown,
-    run_script,
     serving,
     spell,
     txcql_fact,
 )
-from run import Workload, make_workloads
+from run import Client, Workload, make_workloads, run_client
 
 REQUESTS = {"point-256": 300_000, "insert-256": 300_000, "point-1": 60_000, "page-untouched": 3_000}
 """Workload -> measured requests."""
@@ -36,6 +32,11 @@ TITLES = {
     "point-1": "point read, 1 in flight",
     "page-untouched": "untouched page",
 }
+BUILDS = (
+    Client("pure", "txcql, pure Python", "sampled_client.py", "fast", ours=True, pure=True),
+    Client("compiled", "txcql, compiled", "sampled_client.py", "fast", ours=True),
+)
+PROTOCOL = 5
 DEFERRED = "Deferred (Twisted)"
 TRANSPORT = "reactor, transport and system calls (Twisted)"
 APPLICATION = "the application: its loop, callbacks and checks"
@@ -99,14 +100,10 @@ class Profile:
         ]
 
 
-def sampled(workload: Workload, port: int, pure: bool, requests: int) -> Profile:
+def sampled(workload: Workload, port: int, client: Client, quick: bool) -> Profile:
     """Run it."""
-    what = f"{workload.name}, {'pure' if pure else 'compiled'}"
-    job = make_job(workload.statement, workload.in_flight, requests // 5, requests, port)
-    result = run_script(what, "sampled_client.py", job, variables=built_variables(pure=pure))
-    check_result(what, result, workload.statement, requests)
-    if result["build"]["compiled"] is pure:
-        raise BenchmarkError(f"{what}: the other build ran")
+    result = run_client(client, workload, port, PROTOCOL, quick)
+    _, requests = workload.counts(client.pace, quick)
     each = 1e6 / requests
     return Profile(
         result["build"],
@@ -139,11 +136,10 @@ def main() -> int:
     try:
         with serving([workloads[name].statement for name in REQUESTS]) as port:
             for name, requests in REQUESTS.items():
-                for build in ("pure", "compiled"):
-                    count = requests // 5 if options.quick else requests
-                    profiles[f"{TITLES[name]}: {build}"] = sampled(
-                        workloads[name], port, build == "pure", count
-                    )
+                workload = replace(workloads[name], requests={"fast": requests})
+                for client in BUILDS:
+                    title = f"{TITLES[name]}: {client.name}"
+                    profiles[title] = sampled(workload, port, client, options.quick)
     except BenchmarkError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1

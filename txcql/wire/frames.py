@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from txcql.errors import ProtocolError, TLSError
@@ -36,9 +37,7 @@ pack_header = _HEADER.pack
 
 _WORTH_COMPRESSING = 64
 _SMALL_PIECE = 4096  # Smaller ones of a large frame are merged.
-# The allocator of glibc keeps twice the largest block that was ever freed, and gives what is more back to the
-# system: the memory of each page of rows would be fetched anew. So such a block is freed once.
-_ADAPT_TO = 2 << 20
+_KEPT_MEMORY = 2 << 20
 _TLS = (b"\x15\x03", b"\x16\x03")  # an alert, a handshake
 
 
@@ -72,7 +71,6 @@ class FrameCodec(_Splitter):
     """
 
     __slots__ = (
-        "_adapted",
         "_buffer",
         "_large",
         "_large_header",
@@ -103,7 +101,6 @@ class FrameCodec(_Splitter):
             self.compressor = body_compressor(compression)
         self._buffer = ReadBuffer(read_buffer_size)
         self._strict = False
-        self._adapted = False
         self._segments: SegmentReader | None = None
         self._large: ReadBuffer | None = None
         self._large_header: bytes | None = None
@@ -277,13 +274,21 @@ class FrameCodec(_Splitter):
 
     def _large_frame(self, header: bytes, body: bytes) -> Frame:
         """A frame whose body is a copy of what was received already, and need not be one of that copy."""
-        if not self._adapted:
-            self._adapted = True
-            bytes(_ADAPT_TO)
+        _keep_memory()
         version, flags, stream, opcode, _ = _unpack_header(header)
         if flags & FLAG_COMPRESSED and version & 0x7F != 5:
             body = self.decompressed(body, version, stream)
         return Frame(version, flags, stream, opcode, body)
+
+
+@cache
+def _keep_memory() -> None:
+    """Make the allocator keep the memory of a large frame for the next one.
+
+    That of glibc keeps twice the largest block that was ever freed and gives what is more back to the system:
+    the memory of each page of rows would be fetched anew. So such a block is freed, once in a process.
+    """
+    bytes(_KEPT_MEMORY)
 
 
 def _printable(line: bytes) -> str:
